@@ -1,0 +1,1 @@
+"""Git: the human's repository, its two clones, worktrees, diffs and merges. Knows no table."""

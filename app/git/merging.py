@@ -1,0 +1,210 @@
+"""Merging in gate.git without a checkout: preflight, merge commits, reverts, conflict matrix."""
+
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from app.errors import MergeConflict, NothingToMerge
+from app.git.clones import Clones
+from app.git.gate import is_ancestor
+from app.git.repositories import Identity
+from app.git.run import require_oid, run_git
+
+Strategy = Literal["merge", "squash"]
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """One path that does not merge. `kind` is git's word: contents, modify/delete, add/add, …"""
+
+    path: str
+    kind: str
+
+
+class MergeOutcome(msgspec.Struct, frozen=True):
+    """What merging two commits gives. `tree` is None where it conflicts."""
+
+    tree: str | None
+    conflicts: tuple[Conflict, ...] = ()
+    marked_tree: str = ""  # the tree with conflict markers in its files, where it conflicts
+
+
+def merge_tree(clones: Clones, ours: str, theirs: str) -> MergeOutcome:
+    """Merge two commits as `git merge` would, writing objects only."""
+    done = run_git(
+        [
+            *("merge-tree", "--write-tree", "-z", "--messages", "--allow-unrelated-histories"),
+            *(require_oid(ours), require_oid(theirs)),
+        ],
+        git_dir=clones.gate,
+        accept=(0, 1),
+    )
+    fields = os.fsdecode(done.stdout).split("\0")
+    if done.returncode == 0:
+        return MergeOutcome(fields[0])
+    end = fields.index("", 1)
+    kinds = _kinds(fields[end + 1 :])
+    staged = dict.fromkeys(field.partition("\t")[2] for field in fields[1:end])
+    paths = staged | dict.fromkeys(path for path in kinds if path not in staged)
+    conflicts = tuple(Conflict(path, kinds.get(path, "contents")) for path in paths)
+    return MergeOutcome(None, conflicts, fields[0])
+
+
+def _kinds(fields: list[str]) -> dict[str, str]:
+    """Path to kind of conflict, from messages of the form: count, paths, kind, sentence."""
+    kinds: dict[str, str] = {}
+    at = 0
+    while at < len(fields) and fields[at].isdigit():
+        count = int(fields[at])
+        paths, kind = fields[at + 1 : at + 1 + count], fields[at + 1 + count]
+        if kind.startswith("CONFLICT ("):
+            for path in paths[:1]:
+                kinds.setdefault(path, kind[len("CONFLICT (") :].rstrip(")"))
+        at += count + 3
+    return kinds
+
+
+def pairwise(clones: Clones, pairs: Iterable[tuple[str, str]]) -> tuple[MergeOutcome, ...]:
+    """Whether each pair of commits merges, in order, by one process; kinds are not told."""
+    asked = [(require_oid(one), require_oid(other)) for one, other in pairs]
+    if not asked:
+        return ()
+    done = run_git(
+        [
+            *("merge-tree", "--write-tree", "--stdin", "--name-only", "--no-messages"),
+            "--allow-unrelated-histories",
+        ],
+        git_dir=clones.gate,
+        stdin="".join(f"{one} {other}\n" for one, other in asked).encode(),
+        timeout_seconds=600,
+    )
+    fields = os.fsdecode(done.stdout).split("\0")
+    outcomes, at = [], 0
+    for _ in asked:
+        is_clean, tree = fields[at] == "1", fields[at + 1]
+        end = fields.index("", at + 2)
+        conflicts = tuple(Conflict(path, "contents") for path in fields[at + 2 : end])
+        outcomes.append(
+            MergeOutcome(tree if is_clean else None, conflicts, "" if is_clean else tree)
+        )
+        at = end + 1
+    return tuple(outcomes)
+
+
+def commit_tree(
+    clones: Clones,
+    tree: str,
+    parents: Iterable[str],
+    message: str,
+    author: Identity,
+    at: datetime,
+    committer: Identity | None = None,
+) -> str:
+    """Write a commit; the same arguments give the same id (`at` counts in whole seconds)."""
+    who = committer or author
+    stamp = f"@{int(at.timestamp())} +0000"
+    done = run_git(
+        ["commit-tree", require_oid(tree), *(x for p in parents for x in ("-p", require_oid(p)))],
+        git_dir=clones.gate,
+        stdin=(message.replace("\0", "").rstrip("\n") + "\n").encode("utf-8", "replace"),
+        env={
+            "GIT_AUTHOR_NAME": _plain(author.name),
+            "GIT_AUTHOR_EMAIL": _plain(author.email),
+            "GIT_AUTHOR_DATE": stamp,
+            "GIT_COMMITTER_NAME": _plain(who.name),
+            "GIT_COMMITTER_EMAIL": _plain(who.email),
+            "GIT_COMMITTER_DATE": stamp,
+        },
+    )
+    return done.text
+
+
+def _plain(text: str) -> str:
+    """Git strips what can't stand in an identity line, and refuses an empty rest."""
+    return "".join(c for c in text if c.isprintable() and c not in "<>").strip(" .,;:") or "unknown"
+
+
+def merge_commit(
+    clones: Clones,
+    base: str,
+    head: str,
+    message: str,
+    author: Identity,
+    at: datetime,
+    *,
+    strategy: Strategy = "merge",
+    committer: Identity | None = None,
+) -> str:
+    """The commit that puts `head` onto `base`; deterministic. MergeConflict, NothingToMerge."""
+    if is_ancestor(clones, head, base):
+        raise NothingToMerge
+    outcome = merge_tree(clones, base, head)
+    if outcome.tree is None:
+        raise MergeConflict(tuple(conflict.path for conflict in outcome.conflicts))
+    if strategy == "squash" and outcome.tree == tree_of(clones, base):
+        raise NothingToMerge
+    parents = (base, head) if strategy == "merge" else (base,)
+    return commit_tree(clones, outcome.tree, parents, message, author, at, committer)
+
+
+def revert_commit(
+    clones: Clones, landed: str, base: str, message: str, author: Identity, at: datetime
+) -> str:
+    """A commit on `base` that takes back what `landed` changed against its first parent."""
+    # three synthetic commits give merge-tree the merge base it needs (`--merge-base` is git 2.40)
+    before = tree_of(clones, require_oid(landed) + "^1")
+    root = commit_tree(clones, tree_of(clones, landed), (), "landed", author, at)
+    ours = commit_tree(clones, tree_of(clones, base), (root,), "ours", author, at)
+    theirs = commit_tree(clones, before, (root,), "before", author, at)
+    outcome = merge_tree(clones, ours, theirs)
+    if outcome.tree is None:
+        raise MergeConflict(tuple(conflict.path for conflict in outcome.conflicts))
+    if outcome.tree == tree_of(clones, base):
+        raise NothingToMerge
+    return commit_tree(clones, outcome.tree, (base,), message, author, at)
+
+
+def tree_of(clones: Clones, commit: str) -> str:
+    """The tree id of a commit (or of its `^1`)."""
+    require_oid(commit.removesuffix("^1"))
+    args = ["rev-parse", "--verify", "--quiet", "--end-of-options", commit + "^{tree}"]
+    return require_oid(run_git(args, git_dir=clones.gate).text)
+
+
+def conflict_hunks(clones: Clones, outcome: MergeOutcome, limit_characters: int = 20_000) -> str:
+    """The conflicting places of each file, with markers and line numbers, for the agent to read."""
+    pieces: list[str] = []
+    for conflict in outcome.conflicts:
+        pieces.append(f"## {conflict.path} ({conflict.kind})")
+        done = run_git(
+            ["cat-file", "blob", f"{require_oid(outcome.marked_tree)}:{conflict.path}"],
+            git_dir=clones.gate,
+            accept=(0, 128),
+            limit_bytes=4 << 20,
+        )
+        pieces.extend(_marked(done.stdout.decode("utf-8", "replace").split("\n")))
+    text = "\n".join(pieces)
+    if len(text) > limit_characters:
+        return (
+            text[:limit_characters] + "\n… (cut; merge the base into your branch to see the rest)"
+        )
+    return text
+
+
+def _marked(lines: list[str], around: int = 3) -> list[str]:
+    wanted: set[int] = set()
+    start = None
+    for number, line in enumerate(lines):
+        if line.startswith("<<<<<<< "):
+            start = number
+        elif line.startswith(">>>>>>> ") and start is not None:
+            wanted.update(range(max(0, start - around), min(len(lines), number + around + 1)))
+            start = None
+    shown: list[str] = []
+    for number in sorted(wanted):
+        if number - 1 not in wanted:
+            shown.append(f"@@ line {number + 1} @@")
+        shown.append(lines[number])
+    return shown

@@ -1,0 +1,93 @@
+"""Agents: named workers that outlive their sessions."""
+
+import re
+
+from app.errors import Conflict, Invalid, NotFound
+from app.models import Account, Agent
+from app.services.accounts import default_account, named_account
+from app.services.context import Context
+from app.services.ledger import record
+from app.store import agents
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+PERMISSIONS = ("ask", "auto")
+
+
+def add_agent(
+    ctx: Context,
+    *,
+    name: str,
+    driver: str,
+    account: str | None = None,
+    model: str = "",
+    permissions: str = "ask",
+    instructions: str = "",
+) -> Agent:
+    """A new worker; without an account it takes its driver's only one."""
+    if not _NAME.fullmatch(name):
+        raise Invalid(f"{name!r} is no agent name: a small letter, then small letters, digits, -")
+    _check_permissions(permissions)
+    login = named_account(ctx, account) if account else default_account(ctx, driver)
+    _check_account(login, driver)
+    agent = Agent(
+        name=name,
+        driver=driver,
+        model=model,
+        account_id=login.id or 0,
+        permissions=permissions,
+        instructions=instructions,
+    )
+    with ctx.db.write() as db:
+        if agents.by_name(db, name):
+            raise Conflict(f"There is an agent {name!r} already; take another name.")
+        db.add(agent)
+    ctx.publish("fleet", "wake")
+    return agent
+
+
+def set_agent(
+    ctx: Context,
+    *,
+    name: str,
+    is_enabled: bool | None = None,
+    model: str | None = None,
+    permissions: str | None = None,
+    instructions: str | None = None,
+    account: str | None = None,
+) -> Agent:
+    """Change what is given; it holds from the agent's next session start."""
+    if permissions is not None:
+        _check_permissions(permissions)
+    login = named_account(ctx, account) if account else None
+    given: dict[str, str | bool | int | None] = {
+        "is_enabled": is_enabled,
+        "model": model,
+        "permissions": permissions,
+        "instructions": instructions,
+        "account_id": login.id if login else None,
+    }
+    changes = {field: value for field, value in given.items() if value is not None}
+    with ctx.db.write() as db:
+        agent = agents.by_name(db, name)
+        if agent is None:
+            raise NotFound(f"There is no agent {name!r}; `quarterdeck agent list` shows them.")
+        if login is not None:
+            _check_account(login, agent.driver)
+        for field, value in changes.items():
+            setattr(agent, field, value)
+        db.add(agent)
+        record(db, "set", f"agent {name}", detail=changes)
+    ctx.publish("fleet", "wake")
+    return agent
+
+
+def _check_permissions(permissions: str) -> None:
+    if permissions not in PERMISSIONS:
+        raise Invalid(
+            f"{permissions!r} is no permission mode: take one of {', '.join(PERMISSIONS)}."
+        )
+
+
+def _check_account(account: Account, driver: str) -> None:
+    if account.driver != driver:
+        raise Invalid(f"Account {account.name!r} is for {account.driver}, not for {driver}.")

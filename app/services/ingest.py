@@ -1,0 +1,165 @@
+"""Journals into rows, exactly once: the cursor and what was folded move in one transaction.
+
+A cursor never passes bytes that were not made durable first, so it can never point past the end
+of a journal after a power cut.
+"""
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlmodel import Session as Orm
+from sqlmodel import col
+
+from agents import journal
+from agents.events import Exited, Record
+from app.models import JournalIndex, Permission, Session, UsageMinute
+from app.models.base import utc_now
+from app.services.context import Context
+from app.services.fold import Effects, fold
+from app.store import sessions
+
+BATCH_BYTES = 4_000_000
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """New whole lines of one journal: `lines` as `agents.journal.read_after` gives them."""
+
+    session_id: str
+    offset: int
+    lines: list[journal.Line]
+    end: int
+
+    @property
+    def records(self) -> list[Record]:
+        return [record for _, record, _ in self.lines if record is not None]
+
+
+def journal_path(ctx: Context, session_id: str) -> Path:
+    return ctx.home.session(session_id) / "journal.ndjson"
+
+
+def read_chunk(ctx: Context, session_id: str, offset: int) -> Chunk:
+    """What a session's journal holds after `offset`, up to about 4 MB."""
+    lines, end = journal.read_after(journal_path(ctx, session_id), offset, BATCH_BYTES)
+    return Chunk(session_id, offset, lines, end)
+
+
+def store_chunks(ctx: Context, chunks: list[Chunk]) -> dict[str, Exited]:
+    """Fold the chunks into their rows; returns the sessions whose runner said its last word.
+
+    A chunk that does not start at its row's cursor is left out: someone else was quicker.
+    """
+    for chunk in chunks:
+        journal.sync(journal_path(ctx, chunk.session_id))
+    exited: dict[str, Exited] = {}
+    with ctx.db.write() as db:
+        for chunk in chunks:
+            session = sessions.get(db, chunk.session_id)
+            if session is None or session.offset != chunk.offset:
+                continue
+            effects = _fold_chunk(session, chunk)
+            db.add(session)
+            db.flush()
+            _store_effects(db, session.id, effects)
+            if effects.exited is not None:
+                exited[session.id] = effects.exited
+    return exited
+
+
+def clamp_cursor(ctx: Context, session_id: str, size: int) -> None:
+    """The journal lost its end (power cut): rebuild the row from what is left of it."""
+    with ctx.db.write() as db:
+        session = sessions.get(db, session_id)
+        if session is not None and session.offset > size:
+            reset(db, session)
+
+
+def reset(db: Orm, session: Session) -> None:
+    """Back to the start of the journal; the next ingest folds it all again."""
+    for table in (JournalIndex, UsageMinute):
+        db.connection().execute(delete(table).where(col(table.session_id) == session.id))
+    blank = Session(id="", agent_id=0, task_id=0, account_id=0, driver="")
+    for name in _FOLDED:
+        setattr(session, name, getattr(blank, name))
+    db.add(session)
+
+
+_FOLDED = (
+    "offset", "seq", "event_count", "digest", "fold", "last_line", "summary", "error",
+    "error_message", "output_tokens", "input_tokens", "cache_write_tokens", "cache_read_tokens",
+    "cost_usd", "turns", "pending_outcome", "pending_resets_at", "last_event_at",
+)  # fmt: skip
+
+
+def _fold_chunk(session: Session, chunk: Chunk) -> Effects:
+    effects = Effects()
+    start = chunk.offset
+    for after, record, line in chunk.lines:
+        session.digest = zlib.crc32(line, session.digest)
+        if record is not None and record.seq > session.seq:
+            fold(session, record, start, effects)
+        start = after
+    session.offset = chunk.end
+    return effects
+
+
+def _store_effects(db: Orm, session_id: str, effects: Effects) -> None:
+    _settle_permissions(db, session_id, effects)
+    for request in effects.asked:
+        answer = effects.resolved.get(request.request_id)
+        row = Permission(
+            session_id=session_id,
+            request_id=request.request_id,
+            tool=request.tool,
+            name=request.name,
+            title=request.title,
+            input=dict(request.input),
+            reason=request.reason,
+            state=answer.decision if answer else "open",
+            decided_at=utc_now() if answer else None,
+        )
+        db.add(row)
+    for seq, offset in effects.index:
+        _upsert(db, JournalIndex, {"session_id": session_id, "seq": seq}, {"offset": offset})
+    for (model, minute), usage in effects.usage.items():
+        key = {"session_id": session_id, "model": model, "minute": minute}
+        counted = {
+            "output_tokens": usage.output_tokens,
+            "input_tokens": usage.input_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+            "cache_read_tokens": usage.cache_read_tokens,
+        }
+        _upsert(db, UsageMinute, key, counted, add=True)
+
+
+def _settle_permissions(db: Orm, session_id: str, effects: Effects) -> None:
+    """Answers first, then void what nobody will answer; new questions come after."""
+    waiting = (
+        update(Permission)
+        .where(col(Permission.session_id) == session_id)
+        .where(col(Permission.state).in_(("open", "answering")))
+    )
+    for request_id, answer in effects.resolved.items():
+        said = {"state": answer.decision, "message": answer.message, "decided_at": utc_now()}
+        db.connection().execute(
+            waiting.where(col(Permission.request_id) == request_id).values(**said)
+        )
+    if effects.void_permissions:
+        db.connection().execute(waiting.values(state="void", decided_at=utc_now()))
+
+
+def _upsert(
+    db: Orm, table: type[Any], key: dict[str, Any], values: dict[str, Any], *, add: bool = False
+) -> None:
+    """Insert, or replace (with `add`: add to) what is there."""
+    dialect = db.get_bind().dialect.name
+    insert = sqlite_insert if dialect == "sqlite" else postgres_insert
+    statement = insert(table).values(**key, **values)
+    new = {name: (getattr(table, name) + value if add else value) for name, value in values.items()}
+    db.connection().execute(statement.on_conflict_do_update(index_elements=list(key), set_=new))

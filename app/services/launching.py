@@ -1,0 +1,191 @@
+"""Launching: worktree ready, environment built, runner up. Blocking: called in a thread."""
+
+from pathlib import Path
+from typing import Literal
+
+from agents import launch
+from agents.base import Endpoint, LaunchSpec
+from agents.errors import AgentError, SessionAlreadyRunning
+from agents.registry import driver as find_driver
+from app.errors import AppError, BranchVanished, SetupFailed, Unavailable
+from app.git import worktrees
+from app.git.cloning import sync
+from app.git.config import Command, read_config
+from app.git.names import branch_name
+from app.git.snapshots import Worktree
+from app.models import Account, Session, Task
+from app.models.base import utc_now
+from app.services.accounts import secrets
+from app.services.boxed import run_boxed
+from app.services.context import Context
+from app.services.environment import agent_home, box, child_environment, is_sandboxed
+from app.services.scene import SessionScene, session_scene
+from app.store import sessions, tasks
+
+WORK_RULES = (
+    "You work in a git worktree of your own, on the branch {branch}, which starts from {base}. "
+    "Do the whole task, run the project's tests, and commit your work on this branch with a clear "
+    "message; do not push and do not touch other branches. End with a short, plain summary for "
+    "the reviewer: what you changed, why, and what you did not do."
+)
+Origin = Literal["task", "system"]
+CONTINUE = "Your work was interrupted. Look at the state of the worktree and go on with the task."
+
+
+def launch_session(ctx: Context, session_id: str) -> bool:
+    """Bring the session's runner up; False where it could not be, with the reason on its task."""
+    with ctx.db.write() as db:
+        session = sessions.get(db, session_id)
+        if session is None or not session.wants_start:
+            return False
+        session.wants_start = False
+        if session.state not in ("new", "stopped", "crashed"):
+            return False
+        session.state = "starting"
+        db.add(session)
+        scene = session_scene(ctx, db, session_id)
+    ctx.home.session(session_id).mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        spec = _spec(ctx, scene)
+        launch.launch(ctx.home.session(session_id), spec, secrets(scene.account))
+    except SessionAlreadyRunning:
+        _started(ctx, session_id, session, is_new=False)
+        return True
+    except (AppError, AgentError, OSError) as error:
+        _not_started(ctx, session_id, str(error))
+        return False
+    _started(ctx, session_id, session, is_new=True)
+    return True
+
+
+def worktree_of(scene: SessionScene) -> Worktree:
+    """The session's worktree as git knows it."""
+    session = scene.session
+    path = Path(session.worktree)
+    return Worktree(scene.agent.name, session.branch, session.base_sha, path)
+
+
+def _spec(ctx: Context, scene: SessionScene) -> LaunchSpec:
+    agent, task, session, account = scene.agent, scene.task, scene.session, scene.account
+    driver = find_driver(agent.driver)
+    home = agent_home(ctx, agent)
+    endpoint = _endpoint(account)
+    env = child_environment(home, agent.name)
+    found = driver.available(endpoint, env | secrets(account))
+    if not found.ok:
+        raise Unavailable(found.problem)
+    worktree = _prepare_worktree(ctx, scene)
+    git = worktrees.sandbox_paths(scene.clones, worktree)
+    prompt, prompt_id, origin = _prompt(ctx, task, session)
+    rules = WORK_RULES.format(branch=worktree.branch, base=task.base_branch)
+    return LaunchSpec(
+        session_id=session.id,
+        driver=agent.driver,
+        cwd=str(worktree.path),
+        home=str(home),
+        model=agent.model,
+        prompt=prompt,
+        prompt_id=prompt_id,
+        prompt_origin=origin,
+        resume=session.conversation_id,
+        permissions=agent.permissions,  # type: ignore[arg-type]
+        instructions=f"{rules}\n\n{agent.instructions}".strip(),
+        binary=found.binary,
+        endpoint=endpoint,
+        env=env | git.env,
+        sandbox=box(ctx, git.read_write, git.read_only, git.env),
+    )
+
+
+def _endpoint(account: Account) -> Endpoint:
+    if account.config_dir:
+        Path(account.config_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Endpoint(
+        auth=account.auth,  # type: ignore[arg-type]
+        base_url=account.base_url,
+        secret_env=account.secret_env,
+        config_dir=account.config_dir,
+    )
+
+
+def _prepare_worktree(ctx: Context, scene: SessionScene) -> Worktree:
+    """The agent's worktree on the session's branch; what another task left there is snapshotted."""
+    clones, agent, task, session = scene.clones, scene.agent, scene.task, scene.session
+    base = sync(clones).get(task.base_branch)
+    if base is None:
+        raise BranchVanished(task.base_branch)
+    root = ctx.home.worktrees / scene.repository.slug
+    if session.worktree:
+        worktree = worktrees.switch(clones, worktree_of(scene), session.branch)
+    else:
+        branch = branch_name(agent.name, task.title, worktrees.branches(clones, agent.name))
+        worktree = worktrees.claim(clones, agent.name, branch, base, root)
+    rules = read_config(clones, base)
+    worktrees.copy_files(clones, worktree, rules.copy)
+    if rules.setup.command and not session.worktree:
+        _set_up(ctx, scene, worktree, rules.setup)
+    with ctx.db.write() as db:
+        stored = session_scene(ctx, db, session.id)
+        row, own = stored.session, stored.task
+        row.branch, row.base_sha = worktree.branch, worktree.base_sha
+        row.worktree = str(worktree.path)
+        own.branch = worktree.branch
+        db.add(row)
+        db.add(own)
+    return worktree
+
+
+def _set_up(ctx: Context, scene: SessionScene, worktree: Worktree, rule: Command) -> None:
+    """The repository's own set-up in a fresh worktree, with no more rights than its agent has."""
+    git = worktrees.sandbox_paths(scene.clones, worktree)
+    ended = run_boxed(
+        ctx,
+        rule.command,
+        cwd=worktree.path,
+        home=agent_home(ctx, scene.agent),
+        log=ctx.home.session(scene.session.id) / "setup.log",
+        limit_seconds=rule.timeout_seconds,
+        read_write=git.read_write,
+        read_only=git.read_only,
+        env=git.env,
+    )
+    if ended.exit_code != 0:
+        said = ended.output_tail.strip().splitlines()[-1:] or ["it said nothing"]
+        raise SetupFailed(rule.command, said[0])
+
+
+def _prompt(ctx: Context, task: Task, session: Session) -> tuple[str, str, Origin]:
+    """(text, message id, origin): the task at first, then a nudge, or "" where messages wait."""
+    if not session.conversation_id:
+        # A title that was taken from the prompt is not said twice.
+        said = task.prompt.startswith(task.title)
+        text = task.prompt if said else f"{task.title}\n\n{task.prompt}"
+        return text, f"{session.id}-task", "task"
+    with ctx.db.read() as db:
+        if sessions.queued_messages(db, session.id):
+            return "", "", "system"
+    return CONTINUE, f"{session.id}-continue-{session.launches}", "system"
+
+
+def _started(ctx: Context, session_id: str, before: Session, *, is_new: bool) -> None:
+    with ctx.db.write() as db:
+        row = session_scene(ctx, db, session_id).session
+        row.state, row.is_sandboxed = "running", is_sandboxed(ctx)
+        row.launches = before.launches + int(is_new)
+        row.started_at = row.started_at or utc_now()
+        row.error = row.error_message = ""
+        db.add(row)
+    ctx.publish("fleet", f"session:{session_id}", "wake")
+
+
+def _not_started(ctx: Context, session_id: str, reason: str) -> None:
+    with ctx.db.write() as db:
+        row = session_scene(ctx, db, session_id).session
+        row.state, row.activity, row.activity_at = "crashed", "error", utc_now()
+        row.error, row.error_message, row.last_line = "crashed", reason, reason
+        db.add(row)
+        task = tasks.get(db, row.task_id)
+        if task is not None and task.state == "running":
+            task.state, task.state_reason = "failed", reason
+            db.add(task)
+    ctx.publish("fleet", "tasks", "inbox", f"session:{session_id}")

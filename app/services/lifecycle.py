@@ -1,0 +1,113 @@
+"""Runners' comings and goings: adopt what lives, bury what died, stop what should stop."""
+
+from datetime import timedelta
+
+from agents import launch, reaper
+from app.errors import Unavailable
+from app.models import Message, Session
+from app.models.base import utc_now
+from app.services.context import Context
+from app.services.sessions import command
+from app.store import sessions, tasks
+
+
+def take_stock(ctx: Context) -> tuple[list[str], list[str]]:
+    """On boot: (sessions whose runner lives, sessions whose runner is gone). Changes nothing."""
+    with ctx.db.read() as db:
+        live = sessions.live(db)
+    alive = [s.id for s in live if launch.is_running(ctx.home.session(s.id))]
+    return alive, [s.id for s in live if s.id not in alive]
+
+
+def adopt(ctx: Context, session_id: str) -> None:
+    """A runner from before the restart is ours again."""
+    with ctx.db.write() as db:
+        sessions.change_state(db, session_id, ("starting",), "running")
+
+
+def bury(ctx: Context, session_id: str) -> bool:
+    """A runner is gone: sweep up its processes, settle the session's state; idempotent.
+
+    False where it lives after all. Its journal must have been read to the end before.
+    """
+    directory = ctx.home.session(session_id)
+    if launch.is_running(directory):
+        return False
+    reaper.kill_marked(session_id)
+    with ctx.db.write() as db:
+        session = sessions.get(db, session_id)
+        if session is None or session.state not in sessions.LIVE_STATES:
+            return True
+        _settle(session, has_exited=(directory / "exit.json").exists())
+        db.add(session)
+        task = tasks.get(db, session.task_id)
+        crashed = session.state == "crashed" and not session.wants_stop
+        if task is not None and crashed and task.state == "running":
+            task.state = "failed"
+            task.state_reason = session.error_message or "The agent's runner died; resume it."
+            db.add(task)
+        session.wants_stop = False
+    ctx.publish("fleet", "tasks", "inbox", f"session:{session_id}", "wake")
+    return True
+
+
+def stop_unwanted(ctx: Context) -> None:
+    """Ask the runners of unwanted sessions to stop, and those that waited idle for too long."""
+    limit = utc_now() - timedelta(seconds=ctx.settings.idle_stop_seconds)
+    with ctx.db.write() as db:
+        for session in sessions.live(db):
+            idle = session.state == "running" and session.activity in ("idle", "error")
+            if idle and session.activity_at < limit and not session.pending_outcome:
+                session.wants_stop = True
+                db.add(session)
+        unwanted = [s.id for s in sessions.live(db) if s.wants_stop and s.state == "running"]
+    for session_id in unwanted:
+        try:
+            command(ctx, session_id, "stop")
+        except Unavailable:
+            continue  # it is ending already, or gone: its burial settles it
+
+
+def deliver_messages(ctx: Context) -> None:
+    """Hand queued messages to live runners, each once, in order."""
+    with ctx.db.read() as db:
+        waiting = sessions.queued_messages(db)
+        running = {s.id for s in sessions.live(db) if s.state == "running" and not s.wants_stop}
+    stuck: set[str] = set()
+    for message in waiting:
+        if message.session_id not in running or message.session_id in stuck:
+            continue
+        if not _deliver(ctx, message):
+            stuck.add(message.session_id)
+
+
+def _deliver(ctx: Context, message: Message) -> bool:
+    fields = {"message_id": message.id, "text": message.text, "origin": message.origin}
+    try:
+        command(ctx, message.session_id, "say", **fields)
+    except Unavailable:
+        return False  # starting or gone: it stays queued
+    with ctx.db.write() as db:
+        row = db.merge(message)
+        row.state, row.delivered_at = "delivered", utc_now()
+        db.add(row)
+        session = sessions.get(db, message.session_id)
+        task = tasks.get(db, session.task_id) if session else None
+        if task is not None and task.state in ("review", "failed"):
+            task.state, task.state_reason = "running", ""
+            db.add(task)
+    ctx.publish(f"session:{message.session_id}", "tasks", "fleet")
+    return True
+
+
+def _settle(session: Session, *, has_exited: bool) -> None:
+    """The state that the journal's last words give."""
+    if session.ends:
+        session.state, session.ended_at = "ended", utc_now()
+    elif (has_exited and session.error != "crashed") or session.wants_stop:
+        session.state = "stopped"
+    else:
+        session.state = "crashed"
+        session.error = session.error or "crashed"
+        session.error_message = session.error_message or "The agent's runner died."
+        session.activity, session.activity_at = "error", utc_now()

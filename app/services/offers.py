@@ -1,0 +1,82 @@
+"""Offers: a branch becomes a merge request, or a new round of the one it has."""
+
+from sqlmodel import Session as Orm
+
+from app.git import gate
+from app.git.cloning import sync
+from app.git.leftovers import commit_leftovers
+from app.git.repositories import Identity
+from app.models import MergeRequest, Task
+from app.models.base import utc_now
+from app.services import preflight
+from app.services.context import Context
+from app.services.launching import worktree_of
+from app.services.scene import SessionScene, session_scene
+from app.store import merge_requests, tasks
+
+_RENEWABLE = ("open", "approved", "conflicted", "changes_requested")
+
+
+def offer(ctx: Context, *, session_id: str) -> int | None:
+    """The id of the merge request that now holds the session's work; None where it has none.
+
+    Uncommitted work is committed for the agent first: nothing is dropped.
+    """
+    with ctx.db.read() as db:
+        scene = session_scene(ctx, db, session_id)
+    session, task, agent, clones = scene.session, scene.task, scene.agent, scene.clones
+    message = f"{task.title}\n\nLeft uncommitted by {agent.name} at the end of its turn."
+    author = Identity(agent.name, f"{agent.name}@quarterdeck.invalid")
+    commit_leftovers(clones, worktree_of(scene), message, author, utc_now())
+    head = gate.fetch_branch(clones, agent.name, session.branch)
+    base = sync(clones).get(task.base_branch) or gate.base_sha(clones, task.base_branch)
+    if gate.is_ancestor(clones, head, base):
+        return None
+    with ctx.db.write() as db:
+        request = _renewed(db, task, head) or _new(scene, head)
+        request.summary = session.summary or request.summary
+        request.base_sha, request.updated_at = base, utc_now()
+        db.add(request)
+        db.flush()
+        request_id = request.id or 0
+    preflight.preflight(ctx, request_id)
+    with ctx.db.write() as db:
+        _to_review(db, task.id or 0)
+    return request_id
+
+
+def _renewed(db: Orm, task: Task, head: str) -> MergeRequest | None:
+    """The task's open request, at its new head. New commits void an approval."""
+    request = merge_requests.of_task(db, task.id or 0)
+    if request is None or request.state not in _RENEWABLE:
+        return None
+    if request.head_sha != head:
+        request.head_sha, request.round = head, request.round + 1
+        request.approved_sha, request.state, request.state_reason = "", "open", ""
+    elif request.state in ("conflicted", "changes_requested"):
+        request.state_reason = "Its author answered without changing the branch."
+    return request
+
+
+def _new(scene: SessionScene, head: str) -> MergeRequest:
+    session, task = scene.session, scene.task
+    fork = gate.merge_base(scene.clones, session.base_sha, head) or session.base_sha
+    return MergeRequest(
+        repository_id=scene.repository.id or 0,
+        task_id=task.id,
+        agent_id=scene.agent.id,
+        session_id=session.id,
+        title=task.title,
+        branch=session.branch,
+        base_branch=task.base_branch,
+        head_sha=head,
+        base_sha="",
+        merge_base_sha=fork,
+    )
+
+
+def _to_review(db: Orm, task_id: int) -> None:
+    task = tasks.get(db, task_id)
+    if task is not None and task.state in ("running", "queued", "failed"):
+        task.state, task.state_reason = "review", ""
+        db.add(task)

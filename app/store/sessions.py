@@ -1,0 +1,108 @@
+"""Queries on sessions, their journal index, messages, permissions and usage."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import update
+from sqlmodel import Session as Orm
+from sqlmodel import col, select
+
+from app.models import JournalIndex, Message, Permission, Session, UsageMinute
+
+LIVE_STATES = ("starting", "running")
+
+
+def get(db: Orm, session_id: str) -> Session | None:
+    return db.get(Session, session_id)
+
+
+def live(db: Orm) -> list[Session]:
+    return list(db.exec(select(Session).where(col(Session.state).in_(LIVE_STATES))))
+
+
+def every(db: Orm) -> list[Session]:
+    return list(db.exec(select(Session).order_by(col(Session.created_at))))
+
+
+def of_task(db: Orm, task_id: int) -> list[Session]:
+    """Newest first."""
+    wanted = select(Session).where(Session.task_id == task_id)
+    return list(db.exec(wanted.order_by(col(Session.created_at).desc())))
+
+
+def of_agent(db: Orm, agent_id: int, limit: int = 20) -> list[Session]:
+    """Newest first."""
+    wanted = select(Session).where(Session.agent_id == agent_id)
+    return list(db.exec(wanted.order_by(col(Session.created_at).desc()).limit(limit)))
+
+
+def latest_by_agent(db: Orm) -> dict[int, Session]:
+    """The newest session of every agent."""
+    rows = db.exec(select(Session).order_by(col(Session.created_at)))
+    return {session.agent_id: session for session in rows}
+
+
+def change_state(db: Orm, session_id: str, was: Sequence[str], now: str) -> bool:
+    """Compare and swap; False where the session was in none of the states `was`."""
+    statement = (
+        update(Session)
+        .where(col(Session.id) == session_id, col(Session.state).in_(was))
+        .values(state=now)
+    )
+    return bool(db.connection().execute(statement).rowcount == 1)
+
+
+def index_before(db: Orm, session_id: str, seq: int) -> JournalIndex | None:
+    """The last indexed record at or before `seq`."""
+    wanted = select(JournalIndex).where(
+        JournalIndex.session_id == session_id, col(JournalIndex.seq) <= seq
+    )
+    return db.exec(wanted.order_by(col(JournalIndex.seq).desc()).limit(1)).first()
+
+
+def queued_messages(db: Orm, session_id: str | None = None) -> list[Message]:
+    """Oldest first."""
+    wanted = select(Message).where(Message.state == "queued")
+    if session_id is not None:
+        wanted = wanted.where(Message.session_id == session_id)
+    return list(db.exec(wanted.order_by(col(Message.created_at))))
+
+
+def open_permissions(db: Orm, session_id: str | None = None) -> list[Permission]:
+    """Oldest first: the inbox."""
+    wanted = select(Permission).where(col(Permission.state).in_(("open", "answering")))
+    if session_id is not None:
+        wanted = wanted.where(Permission.session_id == session_id)
+    return list(db.exec(wanted.order_by(col(Permission.created_at))))
+
+
+def permission(db: Orm, permission_id: int) -> Permission | None:
+    return db.get(Permission, permission_id)
+
+
+def usage_since(db: Orm, minute: int) -> list[UsageMinute]:
+    """Usage of all sessions from that minute (unix time // 60) on."""
+    wanted = select(UsageMinute).where(col(UsageMinute.minute) >= minute)
+    return list(db.exec(wanted.order_by(col(UsageMinute.minute))))
+
+
+def occupying(db: Orm) -> list[Session]:
+    """Sessions that hold a slot: live ones and those about to be launched."""
+    rows = select(Session).where(col(Session.state).in_(LIVE_STATES) | col(Session.wants_start))
+    return list(db.exec(rows))
+
+
+def wanting_start(db: Orm) -> list[Session]:
+    """Oldest first."""
+    wanted = select(Session).where(col(Session.wants_start))
+    return list(db.exec(wanted.order_by(col(Session.created_at))))
+
+
+def resumable(db: Orm, task_id: int) -> Session | None:
+    """The task's newest session that is not over."""
+    wanted = select(Session).where(Session.task_id == task_id, Session.state != "ended")
+    return db.exec(wanted.order_by(col(Session.created_at).desc()).limit(1)).first()
+
+
+def with_pending_outcome(db: Orm) -> list[Session]:
+    """Sessions whose last turn ended and was not acted on yet."""
+    return list(db.exec(select(Session).where(Session.pending_outcome != "")))

@@ -1,0 +1,27 @@
+"""What an action answers: a short notice, and every region that it may have changed."""
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from app.services.context import Context
+from app.web import regions
+from app.web.render import fragment
+
+
+def done(request: Request, notice: str, *names: str) -> HTMLResponse:
+    """The notice and the named regions, drawn afresh, as out-of-band parts."""
+    ctx: Context = request.app.state.ctx
+    said = fragment("_notice.html", level="info", text=notice)
+    html = f'<hx-partial hx-target="#notice" hx-swap="innerHTML">{said}</hx-partial>'
+    return HTMLResponse(html + regions.draw(ctx, ("strip", *names)))
+
+
+def go(url: str) -> Response:
+    """Make the page go to one of our own paths."""
+    return Response(status_code=204, headers={"HX-Redirect": url})
+
+
+def refused(message: str, status: int) -> HTMLResponse:
+    """A failed action: its sentence goes to the notices, whatever the form's target was."""
+    html = fragment("_notice.html", level="error", text=message)
+    return HTMLResponse(html, status, {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})

@@ -1,0 +1,76 @@
+"""One agent: who it is, what it does now, what it changed, what it asks."""
+
+from dataclasses import dataclass
+
+from app.errors import NotFound
+from app.models import Account, Agent, MergeRequest, Message, Permission, Session, Task
+from app.services import diffs
+from app.services.context import Context
+from app.services.diffs import StoredDiff
+from app.store import accounts, agents, merge_requests, sessions, tasks
+from app.store.sessions import LIVE_STATES
+from app.web.contexts.snapshot import state_of
+
+
+@dataclass(frozen=True)
+class AgentView:
+    agent: Agent
+    account: Account | None
+    state: str
+    session: Session | None  # the one that is shown
+    task: Task | None
+    permissions: list[Permission]
+    queued: list[Message]  # said, not yet delivered
+    request: MergeRequest | None
+    older: list[Session]
+    titles: dict[int, str]  # task titles of the older sessions, by task id
+    diff: StoredDiff | None = None
+
+    @property
+    def is_newest(self) -> bool:
+        return self.session is None or not self.older or self.older[0].id == self.session.id
+
+    @property
+    def is_live(self) -> bool:
+        return self.session is not None and self.session.state in LIVE_STATES
+
+    @property
+    def can_hear(self) -> bool:
+        return self.session is not None and self.session.state != "ended"
+
+
+def head(ctx: Context, name: str, session_id: str | None = None) -> AgentView:
+    """The agent and one of its sessions (None: the newest); NotFound where there is none."""
+    with ctx.db.read() as db:
+        agent = agents.by_name(db, name)
+        if agent is None:
+            raise NotFound(f"There is no agent {name!r}; the list of agents shows them.")
+        every = sessions.of_agent(db, agent.id or 0)
+        shown = every[0] if every else None
+        if session_id is not None:
+            shown = sessions.get(db, session_id)
+            if shown is None or shown.agent_id != agent.id:
+                raise NotFound(f"{name} has no session {session_id!r}; its page lists them.")
+        task = tasks.get(db, shown.task_id) if shown else None
+        titles = {row.task_id: tasks.get(db, row.task_id) for row in every}
+        return AgentView(
+            agent=agent,
+            account=accounts.get(db, agent.account_id),
+            state=state_of(agent, shown, task),
+            session=shown,
+            task=task,
+            permissions=sessions.open_permissions(db, shown.id) if shown else [],
+            queued=sessions.queued_messages(db, shown.id) if shown else [],
+            request=merge_requests.of_task(db, shown.task_id) if shown else None,
+            older=every,
+            titles={key: row.title for key, row in titles.items() if row is not None},
+        )
+
+
+def full(ctx: Context, name: str, session_id: str | None = None) -> AgentView:
+    """As `head`, with the session's diff so far."""
+    view = head(ctx, name, session_id)
+    if view.session is None:
+        return view
+    diff = diffs.session_diff(ctx, session_id=view.session.id)
+    return AgentView(**{**vars(view), "diff": diff})

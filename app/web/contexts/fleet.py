@@ -1,0 +1,178 @@
+"""The strip of every page, the tiles and what needs the human: pure functions of a snapshot."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.models import Account, Agent, MergeRequest, Permission, Task
+from app.store.sessions import LIVE_STATES
+from app.web import format as fmt
+from app.web.contexts.snapshot import (
+    SPARK_MINUTES,
+    Snapshot,
+    driver_label,
+    per_minute,
+    state_of,
+)
+
+STATE_ORDER = tuple(fmt.STATE_LABELS)
+WORKING = ("decoding", "tool")
+
+
+@dataclass(frozen=True)
+class Strip:
+    rate: float  # output tokens per minute, all agents
+    agents: int
+    states: list[tuple[str, int]]  # (state, agents in it), in a fixed order
+    waiting: int  # permissions that wait for the human
+    oldest_wait: datetime | None
+    to_review: int
+    queued: int
+    needs: int  # what the inbox lists
+
+
+@dataclass(frozen=True)
+class Tile:
+    name: str
+    state: str
+    task: str
+    task_id: int | None
+    last_line: str
+    driver: str
+    account: str
+    rate: float
+    spark: str  # points; the part before the present state
+    spark_state: str  # points; the present state
+    since: datetime | None
+    is_sandboxed: bool | None  # None: no session yet
+    session_id: str
+
+
+@dataclass(frozen=True)
+class Inbox:
+    asks: list["Ask"]
+    reviews: list["ToReview"]
+    failed: list[Task]
+    parked: list["Parked"]
+
+    @property
+    def count(self) -> int:
+        return len(self.asks) + len(self.reviews) + len(self.failed) + len(self.parked)
+
+
+@dataclass(frozen=True)
+class Ask:
+    permission: Permission
+    agent: str
+
+
+@dataclass(frozen=True)
+class ToReview:
+    request: MergeRequest
+    agent: str
+    check: str
+
+
+@dataclass(frozen=True)
+class Parked:
+    account: Account
+    agents: list[str]
+
+
+def tiles(snap: Snapshot) -> list[Tile]:
+    return [_tile(snap, agent) for agent in snap.agents]
+
+
+def _tile(snap: Snapshot, agent: Agent) -> Tile:
+    session = snap.sessions.get(agent.id or 0)
+    task = snap.tasks.get(session.task_id) if session else None
+    state = state_of(agent, session, task)
+    series = list(snap.rates.get(session.id, [])) if session else []
+    rate = per_minute(series, snap.now)
+    if series:
+        series[-1] = round(rate)  # the running minute is not over: a full one, as it looks now
+    account = snap.accounts.get(agent.account_id)
+    split = _split(state, session.activity_at if session else None, snap.now)
+    return Tile(
+        name=agent.name,
+        state=state,
+        task=task.title if task else "",
+        task_id=task.id if task else None,
+        last_line=_line(state, session.last_line if session else "", task, snap, agent),
+        driver=driver_label(agent.driver),
+        account=account.name if account else "",
+        rate=rate,
+        spark=fmt.spark(series, 0, split + 1) if series else "",
+        spark_state=fmt.spark(series, split) if series else "",
+        since=(task.started_at or task.created_at) if task else None,
+        is_sandboxed=session.is_sandboxed if session and session.state in LIVE_STATES else None,
+        session_id=session.id if session else "",
+    )
+
+
+def _split(state: str, since: datetime | None, now: datetime) -> int:
+    """Where the sparkline turns from grey to the state's colour."""
+    if state in WORKING or since is None:
+        return 0
+    minutes = int((now - since) / timedelta(minutes=1))
+    return max(0, min(SPARK_MINUTES - 2, SPARK_MINUTES - 1 - minutes))
+
+
+def _line(state: str, said: str, task: Task | None, snap: Snapshot, agent: Agent) -> str:
+    if state == "off":
+        return "Takes no work; enable it on its page."
+    if state == "waiting_quota":
+        account = snap.accounts.get(agent.account_id)
+        back = (task.parked_until if task else None) or (account.limited_until if account else None)
+        return f"Window full: returns {fmt.until(back, snap.now)}"
+    if task is None:
+        return "No task: takes the next one from the backlog."
+    if task.state == "review":
+        return f"Offered for review: {said}" if said else "Offered for review."
+    return said or task.state_reason
+
+
+def strip(snap: Snapshot) -> Strip:
+    states = Counter(
+        state_of(agent, session, snap.tasks.get(session.task_id) if session else None)
+        for agent in snap.agents
+        for session in [snap.sessions.get(agent.id or 0)]
+    )
+    return Strip(
+        rate=sum(per_minute(series, snap.now) for series in snap.rates.values()),
+        agents=len(snap.agents),
+        states=[(state, states[state]) for state in STATE_ORDER if states[state]],
+        waiting=len(snap.permissions),
+        oldest_wait=min((ask.created_at for ask in snap.permissions), default=None),
+        to_review=len(snap.to_review),
+        queued=sum(task.state == "queued" for task in snap.tasks.values()),
+        needs=inbox(snap).count,
+    )
+
+
+def inbox(snap: Snapshot) -> Inbox:
+    """Permissions oldest first, then reviews, failures, and accounts that will return."""
+    names = {row.id: snap.agent_name(row.agent_id) for row in snap.sessions.values()}
+    return Inbox(
+        asks=[Ask(ask, names.get(ask.session_id, "")) for ask in snap.permissions],
+        reviews=[_to_review(snap, request) for request in snap.to_review],
+        failed=[task for task in snap.tasks.values() if task.state == "failed"],
+        parked=[_parked(snap, account) for account in _limited(snap)],
+    )
+
+
+def _to_review(snap: Snapshot, request: MergeRequest) -> ToReview:
+    check = snap.checks.get(request.id or 0)
+    return ToReview(request, snap.agent_name(request.agent_id), check.state if check else "")
+
+
+def _limited(snap: Snapshot) -> list[Account]:
+    return [
+        account
+        for account in snap.accounts.values()
+        if account.limited_until is not None and account.limited_until > snap.now
+    ]
+
+
+def _parked(snap: Snapshot, account: Account) -> Parked:
+    return Parked(account, [row.name for row in snap.agents if row.account_id == account.id])

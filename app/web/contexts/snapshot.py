@@ -1,0 +1,115 @@
+"""One consistent look at the house; the strip, the tiles and the inbox are made from it."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+from agents import registry
+from agents.base import Capabilities
+from app.models import (
+    Account,
+    Agent,
+    Check,
+    MergeRequest,
+    Permission,
+    Repository,
+    Session,
+    Task,
+    UsageMinute,
+)
+from app.models.base import utc_now
+from app.services.context import Context
+from app.store import accounts, agents, merge_requests, repositories, sessions, tasks
+
+SPARK_MINUTES = 40
+BUSY = ("running", "parked")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    now: datetime
+    repositories: list[Repository]
+    agents: list[Agent]
+    accounts: dict[int, Account]
+    sessions: dict[int, Session]  # the newest of each agent, by agent id
+    tasks: dict[int, Task]  # open ones, in the backlog's order
+    permissions: list[Permission]
+    merge_requests: list[MergeRequest]  # open ones
+    checks: dict[int, Check]  # the newest of each, by merge request id
+    rates: dict[str, list[int]]  # output tokens of the last 40 minutes, by session id
+
+    def agent(self, agent_id: int | None) -> Agent | None:
+        return next((agent for agent in self.agents if agent.id == agent_id), None)
+
+    def agent_name(self, agent_id: int | None) -> str:
+        agent = self.agent(agent_id)
+        return agent.name if agent else ""
+
+    def session(self, session_id: str | None) -> Session | None:
+        return next((row for row in self.sessions.values() if row.id == session_id), None)
+
+    @property
+    def to_review(self) -> list[MergeRequest]:
+        return [request for request in self.merge_requests if request.state == "open"]
+
+
+def take(ctx: Context) -> Snapshot:
+    """Eight short queries in one read transaction."""
+    first = int(time.time()) // 60 - SPARK_MINUTES + 1
+    with ctx.db.read() as db:
+        requests = merge_requests.open_ones(db)
+        return Snapshot(
+            now=utc_now(),
+            repositories=repositories.every(db),
+            agents=agents.every(db),
+            accounts={account.id or 0: account for account in accounts.every(db)},
+            sessions=sessions.latest_by_agent(db),
+            tasks={task.id or 0: task for task in tasks.backlog(db)},
+            permissions=sessions.open_permissions(db),
+            merge_requests=requests,
+            checks=merge_requests.latest_checks(db, [row.id or 0 for row in requests]),
+            rates=_rates(sessions.usage_since(db, first), first),
+        )
+
+
+def _rates(rows: list[UsageMinute], first: int) -> dict[str, list[int]]:
+    rates: dict[str, list[int]] = {}
+    for row in rows:
+        series = rates.setdefault(row.session_id, [0] * SPARK_MINUTES)
+        if 0 <= row.minute - first < SPARK_MINUTES:
+            series[row.minute - first] += row.output_tokens
+    return rates
+
+
+def per_minute(series: list[int], now: datetime) -> float:
+    """Output tokens of the last sixty seconds: the running minute, the rest of the one before."""
+    if len(series) < 2:
+        return 0.0
+    return series[-1] + series[-2] * (1 - now.second / 60)
+
+
+def state_of(agent: Agent, session: Session | None, task: Task | None) -> str:
+    """The one state that colours an agent everywhere: an activity, or "off"."""
+    if not agent.is_enabled:
+        return "off"
+    if session is not None and session.state in sessions.LIVE_STATES:
+        return session.activity
+    if session is not None and (session.state == "crashed" or session.activity == "error"):
+        return "error" if task is not None and task.state in (*BUSY, "failed") else "idle"
+    if task is not None and task.state == "parked":
+        return "waiting_quota"
+    if task is not None and task.state == "running":
+        return "waiting_slot"
+    return "idle"
+
+
+@cache
+def capabilities() -> dict[str, Capabilities]:
+    """What every driver can do, by its id."""
+    return {name: registry.driver(name).capabilities for name in registry.DRIVERS}
+
+
+def driver_label(driver_id: str) -> str:
+    known = capabilities().get(driver_id)
+    return known.label if known else driver_id

@@ -1,0 +1,54 @@
+"""The backlog and what is needed to add to it."""
+
+from dataclasses import dataclass
+
+from app.models import MergeRequest, Repository, Task
+from app.services.context import Context
+from app.store import tasks
+from app.web.contexts.snapshot import Snapshot
+
+STARTABLE = ("draft", "failed", "parked")
+STOPPABLE = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    task: Task
+    agent: str  # who has it, or who is wanted
+    repository: str
+    request: MergeRequest | None
+    above: int | None  # id to move before, when moving up
+    below: int | None  # id to move before, when moving down; None = the end
+
+
+@dataclass(frozen=True)
+class Tasks:
+    rows: list[TaskRow]
+    closed: list[TaskRow]
+    repositories: list[Repository]
+    agents: list[str]
+
+
+def listing(ctx: Context, snap: Snapshot) -> Tasks:
+    with ctx.db.read() as db:
+        closed = tasks.closed(db)
+    order = list(snap.tasks.values())
+    return Tasks(
+        rows=[_row(snap, task, order, at) for at, task in enumerate(order)],
+        closed=[_row(snap, task, [], 0) for task in closed],
+        repositories=snap.repositories,
+        agents=[agent.name for agent in snap.agents if agent.is_enabled],
+    )
+
+
+def _row(snap: Snapshot, task: Task, order: list[Task], at: int) -> TaskRow:
+    slugs = {repository.id: repository.slug for repository in snap.repositories}
+    requests = [row for row in snap.merge_requests if row.task_id == task.id]
+    return TaskRow(
+        task=task,
+        agent=snap.agent_name(task.agent_id or task.wanted_agent_id),
+        repository=slugs.get(task.repository_id, ""),
+        request=requests[-1] if requests else None,
+        above=order[at - 1].id if order and at > 0 else None,
+        below=order[at + 2].id if at + 2 < len(order) else None,
+    )

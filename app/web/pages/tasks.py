@@ -1,0 +1,73 @@
+"""Tasks: the backlog, new work, and its order."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.services import tasks as tasks_service
+from app.web import answers
+from app.web.contexts import snapshot, tasks
+from app.web.deps import Ctx
+from app.web.render import page
+
+router = APIRouter()
+
+
+@router.get("/tasks")
+def index(request: Request, ctx: Ctx) -> Response:
+    snap = snapshot.take(ctx)
+    return page(
+        request, "tasks/index.html", live="tasks", snap=snap, tasks=tasks.listing(ctx, snap)
+    )
+
+
+@router.post("/tasks")
+def add(
+    request: Request,
+    ctx: Ctx,
+    prompt: Annotated[str, Form()] = "",
+    title: Annotated[str, Form()] = "",
+    repository: Annotated[str, Form()] = "",
+    base_branch: Annotated[str, Form()] = "",
+    agent: Annotated[str, Form()] = "",
+    draft: Annotated[str, Form()] = "",
+) -> Response:
+    task = tasks_service.add_task(
+        ctx,
+        repository=repository or None,
+        title=title,
+        prompt=prompt,
+        base_branch=base_branch.strip() or None,
+        agent=agent or None,
+        draft=bool(draft),
+    )
+    kept = "kept as a draft" if task.state == "draft" else "in the backlog"
+    return answers.done(request, f"“{task.title}” is {kept}.", "tasks")
+
+
+@router.post("/tasks/{task_id}/start")
+def start(request: Request, ctx: Ctx, task_id: int) -> Response:
+    tasks_service.start_task(ctx, task_id=task_id)
+    return answers.done(request, "Started: a free agent takes it.", "tasks", "inbox")
+
+
+@router.post("/tasks/{task_id}/stop")
+def stop(request: Request, ctx: Ctx, task_id: int) -> Response:
+    tasks_service.stop_task(ctx, task_id=task_id)
+    return answers.done(request, "Stopped; start it again to resume.", "tasks")
+
+
+@router.post("/tasks/{task_id}/cancel")
+def cancel(request: Request, ctx: Ctx, task_id: int) -> Response:
+    tasks_service.cancel_task(ctx, task_id=task_id)
+    return answers.done(request, "Cancelled; its work is kept in a snapshot.", "tasks", "inbox")
+
+
+@router.post("/tasks/{task_id}/move")
+def move(request: Request, ctx: Ctx, task_id: int, before: Annotated[str, Form()] = "") -> Response:
+    """Before another task, or to the end where none is given."""
+    before_id = int(before) if before.isdigit() and len(before) < 12 else None
+    tasks_service.move_task(ctx, task_id=task_id, before_id=before_id)
+    return answers.done(request, "Moved.", "tasks")

@@ -1,0 +1,153 @@
+"""The parts of pages that stay fresh: which topics touch them, and how each is drawn.
+
+A region is drawn by the template that its page includes, so that a route, an action's answer and
+the socket can't differ. It yields parts by element id; only parts that changed travel.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import NotFound
+from app.models.base import utc_now
+from app.services.context import Context
+from app.web.contexts import agents, fleet, reviews, snapshot, tasks
+from app.web.render import fragment
+
+
+@dataclass(frozen=True)
+class Part:
+    """One element's HTML. It travels when its `mark` changes; it need not where `inside` does."""
+
+    html: str
+    mark: str
+    inside: str = ""
+
+
+Parts = dict[str, Part]  # by element id
+_EVERYTHING = frozenset({"fleet", "inbox", "tasks", "reviews", "accounts"})
+
+
+@dataclass(frozen=True)
+class Region:
+    """`topics` of the bus that make it worth drawing again."""
+
+    topics: frozenset[str]
+    draw: Callable[[], Parts]
+
+
+def find(ctx: Context, name: str) -> Region:
+    """The region of that name ("fleet", "review:12:SHA", "agent:maple"); NotFound for any other."""
+    kind, _, key = name.partition(":")
+    if kind == "review":
+        return _review_region(ctx, key)
+    if kind == "agent" and key:
+        return _agent_region(ctx, key)
+    if name in _SIMPLE:
+        topics, draw = _SIMPLE[name]
+        return Region(topics, lambda: draw(snapshot.take(ctx), ctx))
+    raise NotFound(f"There is no part of a page called {name!r}.")
+
+
+def draw(ctx: Context, names: Iterable[str]) -> str:
+    """Out-of-band parts of several regions, for the answer to an action."""
+    return "".join(wrap(parts) for name in names for parts in [find(ctx, name).draw()])
+
+
+def wrap(parts: Parts) -> str:
+    """Each part as an htmx partial that morphs the element of its id."""
+    return "".join(
+        f'<hx-partial hx-target="#{key}" hx-swap="outerMorph">{part.html}</hx-partial>'
+        for key, part in parts.items()
+        if part.inside not in parts
+    )
+
+
+def _part(template: str, **data: Any) -> Part:
+    html = fragment(template, **data)
+    return Part(html, html)
+
+
+def _strip(snap: snapshot.Snapshot, _: Context) -> Parts:
+    strip = fleet.strip(snap)
+    return {
+        "strip": _part("_strip.html", strip=strip, now=snap.now),
+        **{
+            f"count-{key}": _part("_count.html", key=key, strip=strip)
+            for key in ("needs", "to_review", "queued")
+        },
+    }
+
+
+def _fleet(snap: snapshot.Snapshot, _: Context) -> Parts:
+    tiles = fleet.tiles(snap)
+    names = " ".join(tile.name for tile in tiles)
+    grid = Part(fragment("fleet/_tiles.html", tiles=tiles, now=snap.now), names)
+    each = {f"tile-{tile.name}": _tile(tile, snap) for tile in tiles}
+    return {"tiles": grid, **each}
+
+
+def _tile(tile: fleet.Tile, snap: snapshot.Snapshot) -> Part:
+    html = fragment("fleet/_tile.html", tile=tile, now=snap.now)
+    return Part(html, html, inside="tiles")
+
+
+def _inbox(snap: snapshot.Snapshot, _: Context) -> Parts:
+    return {"inbox": _part("inbox/_list.html", inbox=fleet.inbox(snap), now=snap.now)}
+
+
+def _tasks(snap: snapshot.Snapshot, ctx: Context) -> Parts:
+    data = tasks.listing(ctx, snap)
+    return {
+        "backlog": _part("tasks/_backlog.html", tasks=data, now=snap.now),
+        "done": _part("tasks/_done.html", tasks=data, now=snap.now),
+    }
+
+
+def _reviews(snap: snapshot.Snapshot, ctx: Context) -> Parts:
+    data = reviews.listing(ctx, snap)
+    return {"reviews": _part("reviews/_list.html", reviews=data, now=snap.now)}
+
+
+def _review_region(ctx: Context, key: str) -> Region:
+    """`key` is "12:SHA": the commit that the page shows, which a verdict is bound to."""
+    number, _, seen = key.partition(":")
+    if not number.isdigit() or len(number) > 12:
+        raise NotFound(f"There is no merge request {number!r}.")
+    topics = frozenset({f"review:{number}", "reviews"})
+    return Region(topics, lambda: _review(ctx, int(number), seen))
+
+
+def _review(ctx: Context, merge_request_id: int, seen: str) -> Parts:
+    data = reviews.one(ctx, merge_request_id)
+    shared = {"review": data, "seen": seen, "now": utc_now()}
+    return {
+        "review-head": _part("reviews/_head.html", **shared),
+        "review-side": _part("reviews/_side.html", **shared),
+    }
+
+
+def _agent_region(ctx: Context, key: str) -> Region:
+    name, _, session_id = key.partition(":")
+    view = agents.head(ctx, name, session_id or None)
+    topics = {"fleet", "inbox"} | ({f"session:{view.session.id}"} if view.session else set())
+    return Region(frozenset(topics), lambda: _agent(ctx, name, session_id or None))
+
+
+def _agent(ctx: Context, name: str, session_id: str | None) -> Parts:
+    view = agents.full(ctx, name, session_id)
+    now = utc_now()
+    return {
+        "agent-head": _part("agents/_head.html", view=view, now=now),
+        "agent-asks": _part("agents/_asks.html", view=view, now=now),
+        "agent-changes": _part("agents/_changes.html", view=view, now=now),
+    }
+
+
+_SIMPLE: dict[str, tuple[frozenset[str], Callable[[snapshot.Snapshot, Context], Parts]]] = {
+    "strip": (_EVERYTHING, _strip),
+    "fleet": (frozenset({"fleet", "tasks", "accounts"}), _fleet),
+    "inbox": (_EVERYTHING, _inbox),
+    "tasks": (frozenset({"tasks", "reviews", "fleet"}), _tasks),
+    "reviews": (frozenset({"reviews"}), _reviews),
+}

@@ -1,0 +1,1 @@
+"""The research subject. Empty until the lab moves in."""

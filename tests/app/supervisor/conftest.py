@@ -1,0 +1,149 @@
+"""A whole fleet without pages: the real supervisor, runners and repositories, scripted agents."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agents import launch, reaper
+from app.models import MergeRequest, Permission, Session, Task
+from app.services import accounts, agents, repositories, reviews, tasks
+from app.services.context import Context
+from app.settings import Settings
+from app.store import merge_requests, sessions
+from app.supervisor.bus import Bus
+from app.supervisor.supervisor import Supervisor
+
+SECONDS = 30.0
+
+
+class Deck:
+    """A context with its bus and supervisor, and the waits that tests need."""
+
+    def __init__(self, ctx: Context, bus: Bus, repository: Path) -> None:
+        self.ctx, self.bus, self.repository = ctx, bus, repository
+        self.supervisor = Supervisor(ctx, bus)
+
+    def add_task(self, title: str, *, agent: str | None = None, **script: object) -> int:
+        """A task whose prompt is a script; the scripted driver wants nothing but JSON."""
+        prompt = json.dumps(script)
+        task = tasks.add_task(self.ctx, repository=None, title="", prompt=prompt, agent=agent)
+        with self.ctx.db.write() as db:
+            row = db.get_one(Task, task.id)
+            row.title = prompt[:40]
+            db.add(row)
+        return task.id or 0
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.repository, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def task(self, task_id: int) -> Task:
+        with self.ctx.db.read() as db:
+            return db.get_one(Task, task_id)
+
+    def session(self, task_id: int) -> Session:
+        with self.ctx.db.read() as db:
+            return sessions.of_task(db, task_id)[0]
+
+    def state(self, task_id: int) -> str:
+        """Of the task's newest session; "" where it has none yet."""
+        with self.ctx.db.read() as db:
+            return next((session.state for session in sessions.of_task(db, task_id)), "")
+
+    def request(self, task_id: int) -> MergeRequest:
+        with self.ctx.db.read() as db:
+            found = merge_requests.of_task(db, task_id)
+        assert found is not None
+        return found
+
+    def journal(self, task_id: int) -> str:
+        if not self.state(task_id):
+            return ""
+        path = self.ctx.home.session(self.session(task_id).id) / "journal.ndjson"
+        return path.read_text() if path.exists() else ""
+
+    def check(self, request_id: int) -> str:
+        with self.ctx.db.read() as db:
+            check = merge_requests.latest_check(db, request_id)
+        return check.state if check else ""
+
+    def open_permissions(self) -> list[Permission]:
+        with self.ctx.db.read() as db:
+            return sessions.open_permissions(db)
+
+    def approve(self, task_id: int) -> None:
+        request = self.request(task_id)
+        reviews.approve(self.ctx, merge_request_id=request.id or 0, head_sha=request.head_sha)
+
+    async def until(self, ready: Callable[[], bool], seconds: float = SECONDS) -> None:
+        """Wait for the store to say so; the bus rings, so nothing is slept for."""
+        topics = ["fleet", "tasks", "reviews", "inbox", "wake"]
+        with self.bus.listen(topics) as listener:
+            async with asyncio.timeout(seconds):
+                while not ready():
+                    await listener.changes(0.25)
+
+    async def until_task(self, task_id: int, *states: str, seconds: float = SECONDS) -> Task:
+        try:
+            await self.until(lambda: self.task(task_id).state in states, seconds)
+        except TimeoutError:
+            task, session = self.task(task_id), self.session(task_id)
+            raise AssertionError(f"wanted {states}, have {task!r} {session!r}") from None
+        return self.task(task_id)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A human's repository with a check command of its own."""
+    path = tmp_path / "ship"
+    path.mkdir()
+    (path / "greet.txt").write_text("hello\n")
+    (path / "quarterdeck.toml").write_text('[check]\ncommand = "! grep -rq BROKEN *.txt"\n')
+    for arguments in (
+        ("init", "--quiet", "--initial-branch=main"),
+        ("config", "user.name", "Human"),
+        ("config", "user.email", "human@example.org"),
+        ("add", "--all"),
+        ("commit", "--quiet", "--message=First commit"),
+    ):
+        subprocess.run(["git", *arguments], cwd=path, check=True, timeout=20)
+    return path
+
+
+@pytest.fixture
+def fleet(ctx: Context, settings: Settings, repository: Path) -> Iterator[Deck]:
+    """A deck with one repository and two scripted agents, not started yet."""
+    settings.start_interval_seconds = 0.0
+    bus = Bus()
+    deck = Deck(Context(settings, ctx.db, bus.publish), bus, repository)
+    repositories.add_repository(deck.ctx, path=str(repository))
+    accounts.add_account(deck.ctx, name="Scripts", driver="scripted", auth="none")
+    for name in ("maple", "otter"):
+        agents.add_agent(deck.ctx, name=name, driver="scripted", permissions="auto")
+    yield deck
+    with deck.ctx.db.read() as db:
+        for session in sessions.every(db):
+            _end_runner(deck, session.id)
+
+
+@pytest.fixture
+async def deck(fleet: Deck) -> AsyncIterator[Deck]:
+    """The same, with its supervisor running."""
+    fleet.bus.attach()
+    await fleet.supervisor.start()
+    yield fleet
+    await fleet.supervisor.stop()
+
+
+def _end_runner(deck: Deck, session_id: str) -> None:
+    pid = launch.holder(deck.ctx.home.session(session_id))
+    if pid is not None:
+        reaper.kill_descendants(pid, 0.0, session_id)
+        subprocess.run(["kill", "-9", str(pid)], check=False)
+    reaper.kill_marked(session_id)
