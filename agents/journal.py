@@ -199,10 +199,9 @@ def records_from(path: Path, offset: int, count: int) -> list[Record]:
     """Up to `count` records from a line's start at `offset` on; undecodable lines left out."""
     records: list[Record] = []
     while len(records) < count:
-        lines, after = read_after(path, offset, 4 * _BLOCK)
-        if after <= offset:
+        lines, offset = read_after(path, offset, 4 * _BLOCK)
+        if not lines:
             break
-        offset = after
         records += [record for _, record, _ in lines if record is not None]
     return records[:count]
 
@@ -249,17 +248,15 @@ def last_seq(path: Path) -> int:
     return 0
 
 
-def messages_said(journal: Path) -> set[str]:
+def messages_said(path: Path) -> set[str]:
     """The ids of every message the journal holds; it is read in steps of 4 MB."""
     said: set[str] = set()
-    offset = 0
-    while True:
-        lines, after = read_after(journal, offset, 4_000_000)
-        if after == offset:
-            return said
-        offset = after
+    lines, offset = read_after(path, 0, 4_000_000)
+    while lines:
         events = (record.event for _, record, _ in lines if record is not None)
         said |= {event.message_id for event in events if isinstance(event, UserMessage)}
+        lines, offset = read_after(path, offset, 4_000_000)
+    return said
 
 
 def sync(path: Path) -> int:

@@ -165,7 +165,8 @@ class Runner:
 
     def _on_loop_error(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception") or RuntimeError(context.get("message"))
-        if "exception" in context and not isinstance(error, OSError):
+        broken = isinstance(error, OSError) and ("transport" in context or "socket" in context)
+        if "exception" in context and not broken:
             return self._crash_of(error, "loop")
         # A connection that broke, or a resource that was not closed: told, and survived.
         self._log(error)
@@ -271,10 +272,6 @@ def _converted(value: object, kind: Any) -> Any:
         raise CommandRefused(f"The command was not understood: {error}.") from error
 
 
-async def _live(directory: Path, order: Order, ready: Callable[[], None]) -> None:
-    await Runner(directory, order).live(ready)
-
-
 def _run(directory: Path, order: Order, ready: Callable[[int], None]) -> int:
     held = lock(directory)
     if held is None:
@@ -287,7 +284,7 @@ def _run(directory: Path, order: Order, ready: Callable[[int], None]) -> int:
     spec = Redactor(order.secrets.values()).mask(msgspec.json.encode(order.spec))
     write_whole(directory / "spec.json", spec)
     write_whole(directory / "run.json", msgspec.json.encode(identity))
-    asyncio.run(_live(directory, order, lambda: ready(0)))
+    asyncio.run(Runner(directory, order).live(lambda: ready(0)))
     os.close(held)
     return 0
 

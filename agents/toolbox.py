@@ -159,6 +159,7 @@ class Tools:
         self._quick = {"read": files.read, "write": files.write, "edit": files.edit}
         self._running: dict[str, Command] = {}
         self._cancelled: set[str] = set()
+        self._starting = threading.RLock()  # a signal may call `kill` in the middle of `kill`
 
     def run(self, call_id: str, tool: str, given: Input, tell: Callable[[str], None]) -> Input:
         """The final answer to one call; never raises for what a model may get wrong."""
@@ -181,7 +182,8 @@ class Tools:
             command.cancel()
 
     def kill(self) -> None:
-        """End every command at once."""
+        """End every command at once; none starts afterwards."""
+        self._starting.acquire()  # for good: a command that is just starting is known by then
         for command in list(self._running.values()):
             command.kill()
 
@@ -189,7 +191,8 @@ class Tools:
         seconds = number_of(given, "timeout_seconds", TIMEOUT_SECONDS)
         seconds = min(max(seconds, 1.0), MAX_TIMEOUT_SECONDS)
         output = Output(tell)
-        command = self._running[call_id] = Command(text_of(given, "command"), self._root)
+        with self._starting:
+            command = self._running[call_id] = Command(text_of(given, "command"), self._root)
         if call_id in self._cancelled:
             command.cancel()
         try:

@@ -8,24 +8,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from agents.base import Availability, Capabilities, Connection, Endpoint, Host
+from agents.drivers.api_errors import ModelError, broken, refused
 from agents.drivers.api_loop import ApiConnection
 from agents.drivers.api_model import (
     CUT,
     Call,
     Item,
-    ModelError,
     Sink,
     Step,
     Stop,
     arguments,
     availability,
-    broken,
     last_words,
-    minute_window,
-    quota,
-    refused,
     secret,
 )
+from agents.drivers.api_quota import minute_window, quota
 from agents.events import Usage
 from agents.tools import TOOLS
 

@@ -5,17 +5,16 @@ Owns turns, steering, permission, retries and what survives a crash. A vendor's 
 """
 
 import asyncio
-import random
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 
-import msgspec
-
 from agents.base import Host
 from agents.drivers.api_conversation import Conversation, ConversationFile
-from agents.drivers.api_model import Call, Model, ModelError, Sink, Step
+from agents.drivers.api_errors import ModelError
+from agents.drivers.api_model import Call, Model, Sink, Step
 from agents.drivers.api_prompt import instructions
+from agents.drivers.api_settings import Settings
 from agents.errors import CommandRefused, VendorError
 from agents.events import (
     Decision,
@@ -34,32 +33,10 @@ from agents.events import (
 )
 from agents.tools import Allowed, ToolAnswer, Toolbox, kind, title
 
-MAX_STEPS = 200
 INTERRUPT_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
-RETRIES, RETRY_SECONDS, MAX_RETRY_SECONDS = 6, 1.0, 60.0
 _PASSING = ("throttle", "overloaded", "network")
 _CUT_OFF = "This call was interrupted before it finished; check what it had done."
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """The loop's bounds; the session's environment may set them."""
-
-    retries: int
-    retry_seconds: float
-    steps: int
-
-    @classmethod
-    def of(cls, env: dict[str, str]) -> "Settings":
-        """Read from `QUARTERDECK_API_*`; raises VendorError(invalid) for what is no number."""
-        try:
-            return cls(
-                int(env.get("QUARTERDECK_API_RETRIES", RETRIES)),
-                float(env.get("QUARTERDECK_API_RETRY_SECONDS", RETRY_SECONDS)),
-                int(env.get("QUARTERDECK_API_STEPS", MAX_STEPS)),
-            )
-        except ValueError as error:
-            raise VendorError("invalid", f"A QUARTERDECK_API_ setting is wrong: {error}.") from None
 
 
 class ApiConnection:
@@ -221,8 +198,7 @@ class ApiConnection:
     async def _back_off(self, error: ModelError, attempt: int) -> None:
         delay = error.retry_after_seconds
         if delay is None:
-            delay = min(self._settings.retry_seconds * 2 ** (attempt - 1), MAX_RETRY_SECONDS)
-            delay *= random.uniform(0.8, 1.2)  # many agents must not come back together
+            delay = self._settings.delay_seconds(attempt)
         self._host.emit(
             Retrying(error.kind, str(error), attempt, self._settings.retries, round(delay, 3)),
             error.raw,

@@ -13,13 +13,20 @@ from agents.drivers import codex_config as config
 from agents.drivers.codex_limits import Message
 from agents.drivers.codex_parse import Parser, unparsed
 from agents.drivers.codex_questions import Question, asked, harmless
-from agents.errors import AgentError, AgentNotFound, CommandRefused, VendorError
+from agents.errors import (
+    AgentError,
+    AgentNotFound,
+    CommandRefused,
+    ProtocolError,
+    VendorError,
+)
 from agents.events import Decision, Event, Failed, Notice, PermissionResolved, SessionStarted
 from agents.process import LineProcess
 
 START_SECONDS = 60.0  # forty started at once on two cores need forty
 REQUEST_SECONDS = 20.0
 MAX_STDERR_NOTICES = 50
+SPOKEN = "a release between 0.160 and 0.169"  # those whose protocol was read
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\S+\s+")
 _NOISE = ("could not create PATH aliases", "failed to record rollout items")
@@ -63,6 +70,11 @@ class CodexConnection:
         )
         try:
             started = await self._open()
+            if self._process.returncode is not None:
+                raise VendorError("crashed", "It ended.")
+        except (KeyError, TypeError) as error:
+            await self.close()
+            raise ProtocolError(f"Codex's greeting lacks {error}; install {SPOKEN}.") from error
         except VendorError as error:
             raise await self._start_failure(error) from error
         self._started = True
@@ -81,8 +93,9 @@ class CodexConnection:
                     await self._request("turn/steer", {**words, "expectedTurnId": turn})
                     return True
             answer = await self._request("turn/start", words)
-            self._emit(self._parser.begin(answer["turn"]["id"]), None)
-            return bool(answer["turn"]["id"] == turn)
+            begun = str(answer.get("turn", {}).get("id", ""))
+            self._emit(self._parser.begin(begun) if begun else [], None)
+            return bool(begun) and begun == turn
 
     async def interrupt(self) -> None:
         turn = self._parser.turn_id

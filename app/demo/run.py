@@ -28,7 +28,7 @@ def run(settings: Settings, check: bool = False) -> int:
     if check:
         changes["port"] = 0
     demo = settings.model_copy(update=changes)
-    _clear(home)
+    clear(home)
     os.environ[KEY_VARIABLE] = KEY
     with RehearsalServer() as rehearsal:
         project = make_project(home.path / "logbook")
@@ -65,7 +65,7 @@ def _drive(demo: Settings, prepare: Callable[[Context], None], project: Path) ->
     except KeyboardInterrupt:
         pass  # how uvicorn hands our own signal on
     finally:
-        _bury(demo.state)
+        bury(demo.state)
     rows = [
         ("held" if s.held else "FAILED", s.name, s.promise, f"{s.seconds:.1f}", s.note)
         for s in scenes
@@ -74,18 +74,19 @@ def _drive(demo: Settings, prepare: Callable[[Context], None], project: Path) ->
     return 0 if scenes and all(scene.held for scene in scenes) else 1
 
 
-def _clear(home: Home) -> None:
+def clear(home: Home) -> None:
     """Forget the last demo: end its runners, delete its home. ServerRunning where one is on."""
     if not home.path.exists():
         home.path.mkdir(mode=0o700, parents=True)
         return
     with claim(home):
-        _bury(home)
+        bury(home)
     shutil.rmtree(home.path)
     home.path.mkdir(mode=0o700)
 
 
-def _bury(home: Home) -> None:
+def bury(home: Home) -> None:
+    """End every runner of a home that is about to be thrown away."""
     for directory in home.sessions.glob("s-*"):
         pid = launch.holder(directory)
         if pid is not None:

@@ -7,6 +7,7 @@ driver is involved in that), because an agent without a sandbox can write its co
 import fcntl
 import os
 import shlex
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -99,6 +100,7 @@ def quoted_path(path: Path) -> str:
 
 def fetch_from_work(clones: Clones, agent: str, *refspecs: str) -> None:
     """Fetch the agent's refs or commits into gate.git, checked, through upload-pack alone."""
+    clear_planted(clones)
     own = clones.objects(agent)
     if (own / "info" / "alternates").is_symlink() or (own / "info" / "alternates").exists():
         # it could name object stores that the agent itself may not read
@@ -116,9 +118,19 @@ def fetch_from_work(clones: Clones, agent: str, *refspecs: str) -> None:
     )
 
 
+def clear_planted(clones: Clones) -> None:
+    """Remove what is no file among agents' refs: git would wait for ever on a pipe there."""
+    for directory, names, files in os.walk(clones.work / "refs/heads/qd"):
+        for name in (*names, *files):
+            path = Path(directory) / name
+            if not stat.S_ISREG(path.lstat().st_mode) and not stat.S_ISDIR(path.lstat().st_mode):
+                path.unlink()
+
+
 def agent_refs(clones: Clones, agent: str) -> dict[str, str]:
     """The agent's branches in work.git: short name to commit id."""
     prefix = f"refs/heads/qd/{require_name(agent)}/"
+    clear_planted(clones)
     done = run_git(
         [
             *("ls-remote", f"--upload-pack={upload_pack(clones, agent)}"),

@@ -1,10 +1,20 @@
 """The two local clones of a human's repository: made with hardlinked objects, kept in step."""
 
 import shutil
+import time
 from pathlib import Path
 
 from app.errors import GitError, RepositoryRefused
-from app.git.clones import COPIED, HUMAN, Clones, copy_objects, locked, refs, update_refs
+from app.git.clones import (
+    COPIED,
+    HUMAN,
+    Clones,
+    clear_planted,
+    copy_objects,
+    locked,
+    refs,
+    update_refs,
+)
 from app.git.names import HEADS
 from app.git.repositories import MARK, find
 from app.git.run import ZERO, run_git
@@ -37,6 +47,24 @@ def sync(clones: Clones) -> dict[str, str]:
         return _sync(clones)
 
 
+def recover(clones: Clones) -> tuple[Path, ...]:
+    """Delete lock files that a killed git left in our clones a minute ago or longer.
+
+    Agents' own are `worktrees.reap_locks`; the human's repository is not touched.
+    """
+    long_ago = time.time() - 60
+    found = []
+    with locked(clones):
+        for directory in (clones.gate, clones.work, clones.directory / "index"):
+            for path in directory.rglob("*.lock"):
+                parts = path.relative_to(directory).parts
+                is_agents = "qd" in parts or parts[0] == "worktrees"
+                if not is_agents and path.is_file() and path.lstat().st_mtime < long_ago:
+                    path.unlink(missing_ok=True)
+                    found.append(path)
+    return tuple(found)
+
+
 def _sync(clones: Clones) -> dict[str, str]:
     if not clones.human.is_dir():
         raise RepositoryRefused(
@@ -49,6 +77,7 @@ def _sync(clones: Clones) -> dict[str, str]:
     wants = set(shown.values()) - set(copied.values())
     if wants:
         copy_objects(clones, wants, set(copied.values()))
+    clear_planted(clones)
     present = refs(clones.work, "refs/")
     gone = copied.keys() - shown.keys()
     # deletions first: a branch `a` may have made room for `a/b`

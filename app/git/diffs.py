@@ -91,29 +91,7 @@ def diff(
     clones: Clones, base: str, head: str, limits: Limits | None = None
 ) -> tuple[FileDiff, ...]:
     """All files that differ between two commits or trees, in path order, lines up to the limits."""
-    limits = limits or Limits()
-    files = _listed(clones, base, head)
-    chosen = _chosen(files, limits)
-    if not chosen:
-        return tuple(files)
-    paths = sorted({path for at in chosen for path in (files[at].path, files[at].old_path)})
-    done = run_git(
-        [*_diff_tree(base, head), "-p", "-U3", "--full-index", "--", *paths],
-        git_dir=clones.gate,
-        limit_bytes=limits.total_bytes,
-    )
-    found_patches = patches(done.stdout, limits.line_characters, is_cut=done.is_cut)
-    for at, file in enumerate(files):
-        if at not in chosen:
-            continue
-        is_short = False
-        hunks: list[Hunk] = []
-        for _ in range(2 if file.status == "retyped" else 1):  # retyped: deleted, then added
-            found, short = next(found_patches, ((), True))
-            hunks.extend(found)
-            is_short = is_short or short
-        files[at] = msgspec.structs.replace(file, hunks=tuple(hunks), is_cut=is_short)
-    return tuple(files)
+    return tuple(_filled(clones, base, head, _listed(clones, base, head), limits or Limits()))
 
 
 def file_diff(
@@ -121,23 +99,39 @@ def file_diff(
 ) -> FileDiff:
     """One file's diff by its new path, to open what `diff` cut; NotFound."""
     limits = limits or Limits(file_lines=50_000, total_lines=50_000)
-    for file in _listed(clones, base, head):
-        if file.path == path:
-            break
-    else:
+    found = [file for file in _listed(clones, base, head) if file.path == path]
+    if not found:
         raise NotFound(f"{path} is not changed here.")
-    if not _chosen([file], limits):
-        return file
-    paths = sorted({file.path, file.old_path})
+    return _filled(clones, base, head, found, limits)[0]
+
+
+def _filled(
+    clones: Clones, base: str, head: str, files: list[FileDiff], limits: Limits
+) -> list[FileDiff]:
+    chosen = {files[at].path: files[at] for at in _chosen(files, limits)}
+    if not chosen:
+        return files
+    paths = sorted({path for file in chosen.values() for path in (file.path, file.old_path)})
     done = run_git(
-        [*_diff_tree(base, head), "-p", "-U3", "--full-index", "--", *paths],
+        [*_diff_tree(base, head), "--raw", "-p", "-U3", "--full-index", "--", *paths],
         git_dir=clones.gate,
         limit_bytes=limits.total_bytes,
     )
-    parts = list(patches(done.stdout, limits.line_characters, is_cut=done.is_cut))
-    hunks = tuple(hunk for found, _ in parts for hunk in found)
-    is_cut = not parts or any(short for _, short in parts)
-    return msgspec.structs.replace(file, hunks=hunks, is_cut=is_cut)
+    # a name is a folder's prefix too, so more than what was asked for may come: the list tells
+    entries, text = _raw(done.stdout)
+    pieces = patches(text, limits.line_characters, is_cut=done.is_cut)
+    parts: dict[str, tuple[tuple[Hunk, ...], bool]] = {}
+    for entry in entries:
+        for _ in range(2 if entry.status == "retyped" else 1):  # retyped: deleted, then added
+            before, was_cut = parts.get(entry.path, ((), False))
+            hunks, is_cut = next(pieces, ((), True))
+            parts[entry.path] = (before + hunks, was_cut or is_cut)
+    return [
+        msgspec.structs.replace(file, hunks=parts[file.path][0], is_cut=parts[file.path][1])
+        if file.path in chosen and file.path in parts
+        else file
+        for file in files
+    ]
 
 
 def stat(clones: Clones, base: str, head: str) -> Stat:
@@ -183,32 +177,56 @@ def _diff_tree(base: str, head: str) -> list[str]:
     ]
 
 
+class _Entry(msgspec.Struct, frozen=True):
+    path: str
+    old_path: str
+    status: Status
+    old_mode: str
+    new_mode: str
+
+
+def _raw(output: bytes) -> tuple[list[_Entry], bytes]:
+    """The list that `--raw -z` begins with, and the bytes behind it (none where it was cut off)."""
+    entries: list[_Entry] = []
+    at = 0
+    while output.startswith(b":", at):
+        try:
+            name_at = output.index(b"\0", at) + 1
+            old_mode, new_mode, _, _, letter = output[at + 1 : name_at - 1].decode().split(" ")
+            end = output.index(b"\0", name_at)
+            old_path = path = os.fsdecode(output[name_at:end])
+            if letter[0] in "RC":
+                second = end + 1
+                end = output.index(b"\0", second)
+                path = os.fsdecode(output[second:end])
+        except ValueError:
+            return entries, b""
+        entries.append(
+            _Entry(path, old_path, _STATUS.get(letter[0], "modified"), old_mode, new_mode)
+        )
+        at = end + 1
+    return entries, output[at:].lstrip(b"\0\n")
+
+
 def _listed(clones: Clones, base: str, head: str) -> list[FileDiff]:
     done = run_git([*_diff_tree(base, head), "--raw", "--numstat"], git_dir=clones.gate)
-    fields = os.fsdecode(done.stdout).split("\0")
-    entries: list[tuple[str, str, Status, str, str]] = []
-    at = 0
-    while at < len(fields) and fields[at].startswith(":"):
-        old_mode, new_mode, _, _, letter = fields[at][1:].split(" ")
-        status = _STATUS.get(letter[0], "modified")
-        count = 2 if letter[0] in "RC" else 1
-        entries.append((fields[at + 1], fields[at + count], status, old_mode, new_mode))
-        at += 1 + count
-    files = []
-    for old_path, path, status, old_mode, new_mode in entries:
+    entries, counts = _raw(done.stdout)
+    fields = os.fsdecode(counts).split("\0")
+    files, at = [], 0
+    for entry in entries:
         added, deleted, name = fields[at].split("\t", 2)
         at += 1 if name else 3  # a rename's two names follow in fields of their own
         files.append(
             FileDiff(
-                path=path,
-                old_path=old_path,
-                status=status,
+                path=entry.path,
+                old_path=entry.old_path,
+                status=entry.status,
                 additions=int(added) if added != "-" else 0,
                 deletions=int(deleted) if deleted != "-" else 0,
-                old_mode=old_mode,
-                new_mode=new_mode,
+                old_mode=entry.old_mode,
+                new_mode=entry.new_mode,
                 is_binary=added == "-",
-                is_generated=is_generated(path),
+                is_generated=is_generated(entry.path),
                 is_cut=added != "-" and (added, deleted) != ("0", "0"),
             )
         )

@@ -3,13 +3,16 @@
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import git
 import msgspec
 
-from app.errors import RepositoryRefused
+from app.errors import GitError, RepositoryRefused
 from app.git.names import HEADS, full_ref
 from app.git.run import git_binary, open_repository, run_git
+
+if TYPE_CHECKING:
+    import git
 
 MARK = "quarterdeck"  # a file in our clones: an agent's worktree is never served itself
 
@@ -60,10 +63,8 @@ def inspect(path: Path, base_branch: str | None = None) -> RepositoryFacts:
             head_branch = "" if is_detached else str(repository.head.ref.name)
             is_unborn = not is_detached and head_branch not in branches
             head_sha = "" if is_unborn else _whole(repository.head.commit)
-    except (git.GitError, ValueError, OSError) as error:
-        raise RepositoryRefused(
-            f"{top} can't be read ({type(error).__name__})", "see what `git fsck` says there"
-        ) from error
+    except GitError as error:
+        raise RepositoryRefused(f"{top} is damaged", "see what `git fsck` says there") from error
     if base_branch is not None and full_ref(base_branch).removeprefix(HEADS) not in branches:
         raise RepositoryRefused(
             f"there is no local branch {base_branch}", f"name one of: {', '.join(branches[:10])}"
@@ -86,7 +87,7 @@ def inspect(path: Path, base_branch: str | None = None) -> RepositoryFacts:
     return msgspec.structs.replace(facts, notices=_notices(facts))
 
 
-def _whole(commit: git.Commit) -> str:
+def _whole(commit: "git.Commit") -> str:
     """The commit's id, once its object was read (GitPython reads no object before it must)."""
     return commit.hexsha if commit.tree else ""
 

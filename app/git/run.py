@@ -17,12 +17,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-import git
 import msgspec
 
 from app.errors import GitError, GitTimeout, RepositoryRefused
+
+if TYPE_CHECKING:
+    import git
 
 MINIMUM_VERSION = (2, 38)  # `merge-tree --write-tree`
 OID = re.compile(r"[0-9a-f]{40}")
@@ -266,11 +268,17 @@ def _box_arguments(box: Box, cwd: Path | None) -> list[str]:
 
 
 @contextmanager
-def open_repository(path: Path, *, human: bool = False) -> Iterator[git.Repo]:
+def open_repository(path: Path, *, human: bool = False) -> Iterator["git.Repo"]:
     """GitPython's view of a repository, for refs and commits; its processes get our environment."""
-    with git.Repo(path, search_parent_directories=human) as repository:
-        repository.git.update_environment(**_environment(human))
-        yield repository
+    git_binary()  # its import fails in its own words where git is missing
+    import git
+
+    try:
+        with git.Repo(path, search_parent_directories=human) as repository:
+            repository.git.update_environment(**_environment(human))
+            yield repository
+    except (git.GitError, ValueError, OSError) as error:
+        raise GitError(f"{path} can't be read: see what `git fsck` says there.") from error
 
 
 def require_oid(value: str) -> str:

@@ -57,10 +57,18 @@ def branches(clones: Clones, agent: str) -> frozenset[str]:
     return frozenset(agent_refs(clones, agent)) | kept
 
 
-def claim(clones: Clones, agent: str, branch: str, base_sha: str, root: Path) -> Worktree:
+def claim(
+    clones: Clones,
+    agent: str,
+    branch: str,
+    base_sha: str,
+    root: Path,
+    keep_ignored: Sequence[str] = (),
+) -> Worktree:
     """A worktree at `root/<agent>` on a new branch from `base_sha`; a used one is recycled.
 
-    What a used one held is snapshotted first. BranchExists, BranchVanished (the base is gone).
+    What a used one held is snapshotted first, ignored files that match `keep_ignored` too.
+    BranchExists, BranchVanished (the base is gone).
     """
     require_branch(agent, branch)
     worktree = Worktree(agent, branch, require_oid(base_sha), root / agent)
@@ -72,14 +80,16 @@ def claim(clones: Clones, agent: str, branch: str, base_sha: str, root: Path) ->
         # at the very base: our own claim that was cut short, so it goes on
         if present not in (None, base_sha) or (present is None and _remembered(clones, branch)):
             raise BranchExists(branch)
-        _recycle(clones, worktree, base_sha)
+        _recycle(clones, worktree, base_sha, keep_ignored)
         if present is None:
             move_agent_ref(clones, agent, branch, base_sha, ZERO)
         _link(clones, worktree)
     return worktree
 
 
-def switch(clones: Clones, worktree: Worktree, branch: str) -> Worktree:
+def switch(
+    clones: Clones, worktree: Worktree, branch: str, keep_ignored: Sequence[str] = ()
+) -> Worktree:
     """The same worktree on another, existing branch of its agent (or on its own, untouched)."""
     require_branch(worktree.agent, branch)
     target = msgspec.structs.replace(worktree, branch=branch)
@@ -89,7 +99,7 @@ def switch(clones: Clones, worktree: Worktree, branch: str) -> Worktree:
         if on == branch and (worktree.path / ".git").is_file():
             return target
         sha = fetch_branch(clones, worktree.agent, branch)
-        _recycle(clones, target, sha)
+        _recycle(clones, target, sha, keep_ignored)
         _link(clones, target)
     return target
 
@@ -98,11 +108,11 @@ def _remembered(clones: Clones, branch: str) -> bool:
     return resolve(clones.gate, BRANCHES + branch.removeprefix("qd/")) is not None
 
 
-def _recycle(clones: Clones, worktree: Worktree, commit: str) -> None:
+def _recycle(clones: Clones, worktree: Worktree, commit: str, keep_ignored: Sequence[str]) -> None:
     if worktree.path.is_symlink() or (worktree.path.exists() and not worktree.path.is_dir()):
         raise GitError(f"{worktree.path} is not a directory: move it away, then try again.")
     if worktree.path.is_dir() and any(worktree.path.iterdir()):
-        take_snapshot(clones, worktree, "recycled")
+        take_snapshot(clones, worktree, "recycled", keep_ignored)
     dot_git = worktree.path / ".git"
     if dot_git.is_dir():
         remove_tree(dot_git)
@@ -182,14 +192,14 @@ def _exclude(path: Path, names: Sequence[str]) -> None:
         place(path, "\n".join([*text.splitlines(), *fresh, ""]).encode(), path.parent)
 
 
-def remove(clones: Clones, worktree: Worktree) -> Snapshot:
+def remove(clones: Clones, worktree: Worktree, keep_ignored: Sequence[str] = ()) -> Snapshot:
     """Delete a worktree once a snapshot holds all of it; the snapshot is the undo (`restore`).
 
     Its branches stay. A worktree deleted by hand gives a snapshot of its last commit.
     """
     with locked(clones):
         _make_directories(clones, worktree.agent)
-        kept = take_snapshot(clones, worktree, "removed", always=True)
+        kept = take_snapshot(clones, worktree, "removed", keep_ignored, always=True)
         assert kept is not None
         remove_tree(worktree.path)
         remove_tree(clones.admin(worktree.agent))
@@ -198,18 +208,23 @@ def remove(clones: Clones, worktree: Worktree) -> Snapshot:
 
 
 def restore(clones: Clones, snapshot_sha: str, root: Path) -> Worktree:
-    """Bring back a snapshot: its branch where it stood if it is gone, its files uncommitted."""
+    """Bring a snapshot back: its branch as it stood, its other files uncommitted.
+
+    Where that branch has gone on since, on a branch of its own beside it (`…-restored-<id>`).
+    """
     told = described(clones, snapshot_sha)
-    worktree = Worktree(told.agent, told.branch, told.base_sha, root / told.agent)
     with locked(clones):
         _make_directories(clones, told.agent)
-        present = agent_refs(clones, told.agent).get(told.branch)
-        if present is None:
-            copy_objects(clones, [told.head_sha], refs(clones.gate, COPIED).values())
-            move_agent_ref(clones, told.agent, told.branch, told.head_sha, ZERO)
-        _recycle(clones, worktree, snapshot_sha)
+        heads, branch = agent_refs(clones, told.agent), told.branch
+        if heads.get(branch, told.head_sha) != told.head_sha:
+            branch = f"{branch}-restored-{snapshot_sha[:8]}"
+        worktree = Worktree(told.agent, branch, told.base_sha, root / told.agent)
+        _recycle(clones, worktree, snapshot_sha, ())
         reveal_nested(worktree.path)
-        load(clones, told.agent, worktree.path, present or told.head_sha)
+        load(clones, told.agent, worktree.path, told.head_sha)
+        if branch not in heads:
+            copy_objects(clones, [told.head_sha], refs(clones.gate, COPIED).values())
+            move_agent_ref(clones, told.agent, branch, told.head_sha, ZERO)
         _link(clones, worktree)
     return worktree
 

@@ -112,6 +112,8 @@ def _fold_chunk(session: Session, chunk: Chunk) -> Effects:
 def _store_effects(db: Orm, session_id: str, effects: Effects) -> None:
     _settle_permissions(db, session_id, effects)
     for request in effects.asked:
+        if sessions.permission_of(db, session_id, request.request_id) is not None:
+            continue  # folded again after a rebuild: it was asked, and settled, before
         answer = effects.resolved.get(request.request_id)
         row = Permission(
             session_id=session_id,

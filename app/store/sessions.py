@@ -106,3 +106,11 @@ def resumable(db: Orm, task_id: int) -> Session | None:
 def with_pending_outcome(db: Orm) -> list[Session]:
     """Sessions whose last turn ended and was not acted on yet."""
     return list(db.exec(select(Session).where(Session.pending_outcome != "")))
+
+
+def permission_of(db: Orm, session_id: str, request_id: str) -> Permission | None:
+    """The row of a vendor's request, where it was ingested before."""
+    wanted = select(Permission).where(
+        Permission.session_id == session_id, Permission.request_id == request_id
+    )
+    return db.exec(wanted).first()

@@ -66,7 +66,7 @@ def _environment() -> jinja2.Environment:
         static_url=static_url,
         state_labels=fmt.STATE_LABELS,
         driver_label=snapshot.driver_label,
-        capabilities=snapshot.capabilities,
+        drivers=snapshot.offered,
     )
     environment.filters.update(
         ago=fmt.ago,

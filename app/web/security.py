@@ -222,7 +222,8 @@ def _split_port(host: str) -> tuple[str, int | None]:
 def _refusal(scope: Scope, refused: Refused) -> Response:
     """JSON for the API, the login page for a browser that is not logged in, else one line."""
     headers = Headers(scope=scope)
-    if refused.status == 401 and not scope["path"].startswith("/api/"):
+    is_page = not scope["path"].startswith("/api/") and "authorization" not in headers
+    if refused.status == 401 and is_page:
         if headers.get("hx-request") == "true":
             return PlainTextResponse(refused.why, 401, {"HX-Redirect": "/login"})
         if scope["method"] in SAFE_METHODS:

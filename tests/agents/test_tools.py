@@ -1,7 +1,9 @@
 """The API agents' tools, through the real toolbox program."""
 
 import asyncio
+import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -9,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from agents import toolbox
 from agents.base import Endpoint, LaunchSpec
+from agents.conformance.looking import gone, sleeping_below
 from agents.events import Notice
 from agents.testing import RecordingHost
 from agents.tools import TOOLS, Allowed, ToolAnswer, Toolbox, kind, title
@@ -304,3 +308,19 @@ def test_it_remembers_what_is_always_allowed(said: str, asked: str, is_allowed: 
     allowed.remember(said)
     assert said in allowed
     assert (asked in allowed) is is_allowed
+
+
+async def test_it_leaves_no_command_when_its_input_ends_at_once(tmp_path: Path) -> None:
+    """The runner was killed right after it asked: the command is ended, or never started."""
+    request = {"id": "1", "tool": "bash", "input": {"command": "exec sleep 300"}}
+    for _ in range(20):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            toolbox.argv(str(tmp_path)),
+            input=json.dumps(request).encode() + b"\n",
+            stdout=subprocess.DEVNULL,
+            timeout=20,
+        )
+        assert done.returncode == 0
+    await gone(sleeping_below(tmp_path))
+    assert not sleeping_below(tmp_path)

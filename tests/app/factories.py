@@ -17,6 +17,7 @@ from app.models import (
     Account,
     Agent,
     Check,
+    Comment,
     JournalIndex,
     MergeRequest,
     Permission,
@@ -151,6 +152,11 @@ def check(ctx: Context, request: MergeRequest, state: str = "passed", **more: An
     return save(ctx, Check(**given | more))
 
 
+def comment(ctx: Context, request: MergeRequest, body: str = "Why?", **more: Any) -> Comment:
+    given = {"merge_request_id": request.id, "head_sha": request.head_sha, "body": body}
+    return save(ctx, Comment(**given | more))
+
+
 def usage(ctx: Context, worker: Session, per_minute: list[int]) -> None:
     """Output tokens of the last minutes, the present one last."""
     now = int(utc_now().timestamp()) // 60
@@ -214,8 +220,7 @@ def stored_diff(
     *files: FileDiff, head_sha: str = SHA, subjects: tuple[str, ...] = ()
 ) -> diffs.StoredDiff:
     commits = [
-        Commit(sha(), "maple", "maple@example.org", utc_now(), subject, "")
-        for subject in subjects
+        Commit(sha(), "maple", "maple@example.org", utc_now(), subject, "") for subject in subjects
     ]
     return diffs.StoredDiff(
         base_sha=sha("base"),

@@ -110,6 +110,13 @@ def capabilities() -> dict[str, Capabilities]:
     return {name: registry.driver(name).capabilities for name in registry.DRIVERS}
 
 
+def offered() -> dict[str, Capabilities]:
+    """The drivers a human can log in to; the others are made by programs."""
+    return {
+        name: can for name, can in capabilities().items() if can.login_command or can.api_key_env
+    }
+
+
 def driver_label(driver_id: str) -> str:
     known = capabilities().get(driver_id)
     return known.label if known else driver_id

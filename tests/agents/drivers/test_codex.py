@@ -12,7 +12,7 @@ from agents.base import Endpoint, LaunchSpec, Sandbox
 from agents.conformance import CONTRACTS, Contract
 from agents.drivers.codex import Codex, find_binary
 from agents.drivers.codex_config import RETRIES_ENV
-from agents.errors import VendorError
+from agents.errors import ProtocolError, VendorError
 from agents.events import (
     PermissionRequested,
     PermissionResolved,
@@ -197,6 +197,18 @@ async def test_resuming_what_is_not_there_is_a_plain_error(
         async with stage.session("echo", resume=unknown):
             pass
     assert caught.value.kind == "invalid"
+
+
+async def test_a_program_of_another_protocol_is_a_plain_error(
+    rehearsal: RehearsalServer, tmp_path: Path
+) -> None:
+    program = tmp_path / "other"
+    answers = "".join(f'echo \'{{"id":{number},"result":{{}}}}\'\n' for number in (1, 2))
+    program.write_text(f"#!/bin/sh\nread line\n{answers}cat >/dev/null\n")
+    program.chmod(0o755)
+    with pytest.raises(ProtocolError, match="install a release"):
+        async with Stage(CASE, rehearsal, tmp_path).session("echo", binary=str(program)):
+            pass
 
 
 async def test_it_asks_for_commands_but_not_for_reading_and_editing_the_worktree(

@@ -42,7 +42,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def human(template: Path, tmp_path: Path, git_person: None) -> Path:
+def human(template: Path, tmp_path: Path) -> Path:
     """The human's repository, checked out on main and clean."""
     shutil.copytree(template / "human", tmp_path / "human", symlinks=True)
     plain_git(tmp_path / "human", "update-index", "--refresh")

@@ -1,5 +1,6 @@
 """The two clones: made once, kept in step, no copy, nothing of the agents' lost."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from app.errors import RepositoryRefused
 from app.git.clones import Clones, agent_refs, refs
-from app.git.cloning import prepare, sync
+from app.git.cloning import prepare, recover, sync
 from app.git.gate import base_sha, fetch_branch
 from app.git.snapshots import Worktree
 from tests.app.git.shell import agent_commits, agent_git, human_commits, plain_git
@@ -17,7 +18,7 @@ def test_it_links_objects_and_is_idempotent(human: Path, tmp_path: Path) -> None
     clones = prepare(human, tmp_path / "fresh")
     assert prepare(human, tmp_path / "fresh") == clones
     for git_dir in (clones.work, clones.gate):
-        files = [path for path in git_dir.glob("objects/??/*")]
+        files = list(git_dir.glob("objects/??/*"))
         assert files
         assert all(path.stat().st_nlink >= 3 for path in files)
     plain_git(human, "gc", "-q", "--prune=now")  # the human's housekeeping takes nothing from us
@@ -75,6 +76,20 @@ def test_a_clone_that_borrows_objects_is_not_borrowed_from(human: Path, tmp_path
     shutil.rmtree(human)
     plain_git(clones.gate, "fsck", "--strict")
     plain_git(clones.work, "fsck", "--strict")
+
+
+@pytest.mark.usefixtures("worktree")
+def test_it_recovers_from_a_killed_git(clones: Clones) -> None:
+    stale = clones.gate / "packed-refs.lock"
+    fresh = clones.work / "config.lock"
+    theirs = clones.admin("bo") / "index.lock"
+    for path in (stale, fresh, theirs):
+        path.touch()
+    os.utime(stale, (0, 0))
+    os.utime(theirs, (0, 0))
+    assert recover(clones) == (stale,)
+    assert fresh.exists()
+    assert theirs.exists()  # the agent may be alive
 
 
 def test_it_says_when_the_repository_is_gone(human: Path, clones: Clones) -> None:

@@ -22,7 +22,8 @@ def test_it_fetches_a_branch_and_only_that(clones: Clones, worktree: Worktree) -
     plain_git(clones.gate, "fsck", "--strict")
 
 
-def test_it_says_when_branch_or_base_is_gone(clones: Clones, worktree: Worktree) -> None:
+@pytest.mark.usefixtures("worktree")
+def test_it_says_when_branch_or_base_is_gone(clones: Clones) -> None:
     with pytest.raises(BranchVanished, match="qd/bo/none is no longer in the repository"):
         fetch_branch(clones, "bo", "qd/bo/none")
     with pytest.raises(BranchVanished):

@@ -188,7 +188,7 @@ def test_nothing_to_follow(clones: Clones, human: Path, base: str, merge: str) -
     assert human_ref(human, MAIN) == newer
 
 
-def test_it_lands_in_a_bare_repository(human: Path, tmp_path: Path, git_person: None) -> None:
+def test_it_lands_in_a_bare_repository(human: Path, tmp_path: Path) -> None:
     from app.git.cloning import prepare
     from app.git.gate import base_sha
     from app.git.merging import tree_of

@@ -200,7 +200,7 @@ def plain_commands(ground: Ground) -> None:
 
 
 def our_operations(ground: Ground) -> list[Callable[[], object]]:
-    """Everything app/git does about an agent's worktree and branch, in the order of a task's life."""
+    """Everything app/git does about an agent's work, in the order of a task's life."""
     clones, worktree, branch = ground.clones, ground.worktree, ground.worktree.branch
     human, root, check = clones.human, worktree.path.parent, ground.fired.parent / "check"
     base = sync(clones)["main"]
@@ -285,9 +285,8 @@ def test_it_fires_with_plain_git(ground: Ground, plant: Callable[[Ground], None]
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
-def test_it_never_fires_with_ours(
-    ground: Ground, plant: Callable[[Ground], None], no_box: None
-) -> None:
+@pytest.mark.usefixtures("no_box")
+def test_it_never_fires_with_ours(ground: Ground, plant: Callable[[Ground], None]) -> None:
     plant(ground)
     ground.has_fired()
     fired, done = fired_during(ground)

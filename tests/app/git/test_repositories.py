@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import RepositoryRefused
-from app.git.cloning import prepare
 from app.git.clones import Clones
+from app.git.cloning import prepare
 from app.git.repositories import Identity, inspect
 from app.git.snapshots import Worktree
 from tests.app.git.shell import make_repository, plain_git, write
@@ -29,7 +29,7 @@ def test_it_describes_a_plain_repository(human: Path) -> None:
     assert facts.notices == ()
 
 
-def test_it_takes_paths_with_spaces_and_unicode(tmp_path: Path, git_person: None) -> None:
+def test_it_takes_paths_with_spaces_and_unicode(tmp_path: Path) -> None:
     human = make_repository(tmp_path / "my près $(x) 'quoted' : repo")
     clones = prepare(inspect(human).path, tmp_path / "état : of" / "affairs")
     assert plain_git(clones.work, "rev-parse", "main") == plain_git(human, "rev-parse", "main")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import BranchExists, BranchRefused, BranchVanished, GitError
-from app.git.clones import Clones, agent_refs, locked
+from app.git.clones import SNAPSHOTS, Clones, agent_refs, locked
 from app.git.cloning import sync
 from app.git.diffs import blob
 from app.git.gate import fetch_branch
@@ -61,9 +61,7 @@ def test_it_recycles_keeping_nothing_and_losing_nothing(
     names = sorted(p.name for p in second.path.iterdir())
     assert names == [".git", ".gitignore", "README.md", "run.sh", "src"]
     assert fetch_branch(clones, "bo", worktree.branch) == sha
-    kept = plain_git(
-        clones.gate, "for-each-ref", "--format=%(objectname)", "refs/quarterdeck/snapshots"
-    )
+    kept = plain_git(clones.gate, "for-each-ref", "--format=%(objectname)", SNAPSHOTS)
     shown = plain_git(clones.gate, "ls-tree", "-r", "--name-only", kept)
     assert {"loose.txt", "inner/file", "done.txt"} <= set(shown.split("\n"))
     assert not {"README.md", "build/junk"} & set(shown.split("\n"))
@@ -177,6 +175,39 @@ def test_a_branch_moved_back_by_force_is_still_known(
     assert fetch_branch(clones, "bo", worktree.branch) == base
     reflog = plain_git(clones.gate, "reflog", "show", "refs/quarterdeck/branches/bo/first-task")
     assert first[:7] in reflog
+
+
+def test_it_restores_beside_a_branch_that_went_on(
+    clones: Clones, worktree: Worktree, root: Path
+) -> None:
+    old = agent_commits(clones, worktree, {"a": "a"})
+    write(worktree.path, {"loose": "loose"})
+    kept = remove(clones, worktree)
+    again = switch(clones, worktree, worktree.branch)
+    new = agent_commits(clones, again, {"b": "b"})
+    back = restore(clones, kept.sha, root)
+    assert back.branch.startswith("qd/bo/first-task-restored-")
+    assert agent_git(clones, back, "rev-parse", "HEAD") == old
+    assert status(clones, back) == f"## {back.branch}\n?? loose"
+    assert agent_refs(clones, "bo")[worktree.branch] == new
+
+
+def test_a_pipe_among_the_refs_stops_nothing(clones: Clones, worktree: Worktree) -> None:
+    sha = agent_commits(clones, worktree, {"a": "a"})
+    os.mkfifo(clones.heads("bo") / "pipe")
+    assert fetch_branch(clones, "bo", worktree.branch) == sha
+    os.mkfifo(clones.heads("bo") / "pipe")
+    sync(clones)
+    assert branches(clones, "nobody-yet") == frozenset()
+
+
+def test_listed_ignored_files_are_kept(
+    clones: Clones, worktree: Worktree, base: str, root: Path
+) -> None:
+    write(worktree.path, {".env": "KEY=1", "build/x": "x"})
+    claim(clones, "bo", "qd/bo/second", base, root, keep_ignored=[".env"])
+    kept = plain_git(clones.gate, "for-each-ref", "--format=%(objectname)", SNAPSHOTS)
+    assert blob(clones, kept, ".env").content == b"KEY=1"
 
 
 def test_it_copies_the_humans_local_files(clones: Clones, worktree: Worktree) -> None:
@@ -307,9 +338,7 @@ def test_a_fetch_refuses_borrowed_object_stores(clones: Clones, worktree: Worktr
         fetch_branch(clones, "bo", worktree.branch)
 
 
-def test_it_works_in_paths_with_spaces_colons_and_unicode(
-    human: Path, tmp_path: Path, git_person: None
-) -> None:
+def test_it_works_in_paths_with_spaces_colons_and_unicode(human: Path, tmp_path: Path) -> None:
     from app.git.cloning import prepare
     from app.git.gate import base_sha
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agents import registry, sandbox
+from app.git.run import git_binary
 from app.paths import Home
 from app.services import accounts
 from app.services.context import Context
@@ -32,7 +33,9 @@ def test_a_new_home_is_fine_and_is_not_made(settings: Settings) -> None:
 
 def test_no_git_is_fatal(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
+    git_binary.cache_clear()
     found = findings(settings)
+    git_binary.cache_clear()
     assert found["git"].state == "fail"
     assert "install git" in found["git"].says
     assert found["git identity"].state == "warn"

@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.store import merge_requests, sessions
 from app.supervisor.bus import Bus
 from app.supervisor.supervisor import Supervisor
+from tests.app.supervisor.serving import Server
 
 SECONDS = 30.0
 
@@ -27,14 +28,10 @@ class Deck:
         self.ctx, self.bus, self.repository = ctx, bus, repository
         self.supervisor = Supervisor(ctx, bus)
 
-    def add_task(self, title: str, *, agent: str | None = None, **script: object) -> int:
+    def add_task(self, *, agent: str | None = None, **script: object) -> int:
         """A task whose prompt is a script; the scripted driver wants nothing but JSON."""
         prompt = json.dumps(script)
         task = tasks.add_task(self.ctx, repository=None, title="", prompt=prompt, agent=agent)
-        with self.ctx.db.write() as db:
-            row = db.get_one(Task, task.id)
-            row.title = prompt[:40]
-            db.add(row)
         return task.id or 0
 
     def git(self, *arguments: str) -> str:
@@ -130,6 +127,14 @@ def fleet(ctx: Context, settings: Settings, repository: Path) -> Iterator[Deck]:
     with deck.ctx.db.read() as db:
         for session in sessions.every(db):
             _end_runner(deck, session.id)
+
+
+@pytest.fixture
+def server(fleet: Deck) -> Iterator[Server]:
+    """The deck's server as a process of its own, not started yet."""
+    server = Server(fleet.ctx.home.path, fleet.repository)
+    yield server
+    server.kill()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ WRITE = "printf 'hello there\\n' > greet.txt && git commit -qam 'Greet better'"
 
 
 async def test_a_task_becomes_a_merge_request_and_lands(deck: Deck) -> None:
-    task_id = deck.add_task("greet", run=WRITE, say="Greets better now.")
+    task_id = deck.add_task(run=WRITE, say="Greets better now.")
 
     await deck.until_task(task_id, "review")
     request = deck.request(task_id)
@@ -33,7 +33,7 @@ async def test_a_task_becomes_a_merge_request_and_lands(deck: Deck) -> None:
 
 
 async def test_uncommitted_work_is_committed_for_the_agent(deck: Deck) -> None:
-    task_id = deck.add_task("leave", run="echo new > left.txt", say="Done.")
+    task_id = deck.add_task(run="echo new > left.txt", say="Done.")
     await deck.until_task(task_id, "review")
     deck.approve(task_id)
     await deck.until_task(task_id, "done")
@@ -41,7 +41,7 @@ async def test_uncommitted_work_is_committed_for_the_agent(deck: Deck) -> None:
 
 
 async def test_a_turn_without_a_change_asks_the_human(deck: Deck) -> None:
-    task_id = deck.add_task("nothing", say="There is nothing to do.")
+    task_id = deck.add_task(say="There is nothing to do.")
     task = await deck.until_task(task_id, "failed")
     assert "without changing anything" in task.state_reason
     say(deck.ctx, session_id=deck.session(task_id).id, text=json.dumps({"run": WRITE}))
@@ -49,7 +49,7 @@ async def test_a_turn_without_a_change_asks_the_human(deck: Deck) -> None:
 
 
 async def test_a_broken_tree_is_caught_by_the_check(deck: Deck) -> None:
-    task_id = deck.add_task("break", run="echo BROKEN >> greet.txt; git commit -qam Break")
+    task_id = deck.add_task(run="echo BROKEN >> greet.txt; git commit -qam Break")
     await deck.until_task(task_id, "review")
     request = deck.request(task_id)
     await deck.until(lambda: deck.check(request.id or 0) == "failed")
@@ -59,9 +59,9 @@ async def test_a_broken_tree_is_caught_by_the_check(deck: Deck) -> None:
 
 
 async def test_two_that_conflict_are_told_and_the_second_goes_back(deck: Deck) -> None:
-    first = deck.add_task("one", run="echo one > greet.txt; git commit -qam One")
+    first = deck.add_task(run="echo one > greet.txt; git commit -qam One")
     await deck.until_task(first, "review")
-    second = deck.add_task("two", run="echo two > greet.txt; git commit -qam Two")
+    second = deck.add_task(run="echo two > greet.txt; git commit -qam Two")
     await deck.until_task(second, "review")
     assert deck.request(second).overlaps == [
         {"merge_request_id": deck.request(first).id, "paths": ["greet.txt"]}
@@ -77,7 +77,7 @@ async def test_two_that_conflict_are_told_and_the_second_goes_back(deck: Deck) -
 
 async def test_an_approval_in_flight_meets_a_moved_base(deck: Deck) -> None:
     """Approved while clean, conflicting when its turn comes: back to the author, not landed."""
-    task_id = deck.add_task("one", run="echo one > greet.txt; git commit -qam One")
+    task_id = deck.add_task(run="echo one > greet.txt; git commit -qam One")
     await deck.until_task(task_id, "review")
     (deck.repository / "greet.txt").write_text("the human's own\n")
     deck.git("commit", "-qam", "The human was quicker")
@@ -89,7 +89,7 @@ async def test_an_approval_in_flight_meets_a_moved_base(deck: Deck) -> None:
 
 
 async def test_changes_requested_make_a_second_round(deck: Deck) -> None:
-    task_id = deck.add_task("greet", run=WRITE)
+    task_id = deck.add_task(run=WRITE)
     await deck.until_task(task_id, "review")
     request = deck.request(task_id)
     script = json.dumps({"run": "echo 'hello, you' > greet.txt; git commit -qam 'Say you'"})
@@ -112,7 +112,7 @@ async def test_changes_requested_make_a_second_round(deck: Deck) -> None:
 
 
 async def test_a_rejected_branch_is_kept_and_its_agent_freed(deck: Deck) -> None:
-    task_id = deck.add_task("greet", run=WRITE, agent="maple")
+    task_id = deck.add_task(run=WRITE, agent="maple")
     await deck.until_task(task_id, "review")
     request = deck.request(task_id)
     reviews.reject(
@@ -123,12 +123,12 @@ async def test_a_rejected_branch_is_kept_and_its_agent_freed(deck: Deck) -> None
     gate = deck.ctx.home.repository("ship") / "gate.git"
     kept = deck.git("-C", str(gate), "rev-parse", f"refs/quarterdeck/requests/{request.id}/1")
     assert kept == request.head_sha
-    after = deck.add_task("next", run="echo x > x.txt; git add -A; git commit -qm X", agent="maple")
+    after = deck.add_task(run="echo x > x.txt; git add -A; git commit -qm X", agent="maple")
     await deck.until_task(after, "review")
 
 
 async def test_undo_takes_back_what_landed(deck: Deck) -> None:
-    task_id = deck.add_task("greet", run=WRITE)
+    task_id = deck.add_task(run=WRITE)
     await deck.until_task(task_id, "review")
     deck.approve(task_id)
     await deck.until_task(task_id, "done")
@@ -138,13 +138,11 @@ async def test_undo_takes_back_what_landed(deck: Deck) -> None:
 
 
 async def test_a_permission_waits_for_the_human_once(deck: Deck) -> None:
-    task_id = deck.add_task("ask", ask="rm -rf build", run=WRITE)
+    task_id = deck.add_task(ask="rm -rf build", run=WRITE)
     await deck.until(lambda: bool(deck.open_permissions()))
     assert deck.session(task_id).activity == "waiting_human"
     (permission,) = deck.open_permissions()
-    await asyncio.to_thread(
-        answer, deck.ctx, permission_id=permission.id or 0, decision="allow"
-    )
+    await asyncio.to_thread(answer, deck.ctx, permission_id=permission.id or 0, decision="allow")
     with pytest.raises(Conflict, match="settled already"):
         answer(deck.ctx, permission_id=permission.id or 0, decision="deny")
     await deck.until_task(task_id, "review")
@@ -152,7 +150,7 @@ async def test_a_permission_waits_for_the_human_once(deck: Deck) -> None:
 
 
 async def test_a_limit_parks_and_comes_back_once(deck: Deck) -> None:
-    task_id = deck.add_task("limit", fail="limit")
+    task_id = deck.add_task(fail="limit")
     task = await deck.until_task(task_id, "parked")
     assert "used up its window" in task.state_reason
     await deck.until(lambda: deck.state(task_id) == "stopped")
@@ -169,9 +167,9 @@ async def test_a_limit_parks_and_comes_back_once(deck: Deck) -> None:
 
 
 async def test_stop_keeps_the_work_and_start_goes_on(deck: Deck) -> None:
-    task_id = deck.add_task("hang", run="echo half > half.txt", hang=True)
+    task_id = deck.add_task(run="echo half > half.txt", hang=True)
     await deck.until(lambda: deck.state(task_id) == "running")
-    await deck.until(lambda: "half.txt" in deck.journal(task_id))
+    await deck.until(lambda: "tool_result" in deck.journal(task_id))
     tasks.stop_task(deck.ctx, task_id=task_id)
     await deck.until(lambda: deck.state(task_id) == "stopped")
     assert deck.task(task_id).state == "draft"

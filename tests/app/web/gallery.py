@@ -17,6 +17,7 @@ from app.models import Agent, Session, Task
 from app.models.base import utc_now
 from app.services import diffs
 from app.services.context import Context
+from app.store import agents, sessions, tasks
 from tests.app import factories as make
 
 WAVE = [3, 5, 9, 14, 22, 31, 38, 41, 37, 30, 26, 29, 35, 44, 52, 49, 40, 33, 28, 31]
@@ -357,6 +358,17 @@ def fill(ctx: Context) -> None:
     )
     make.journal(ctx, maple[2], make.records(*_conversation()))
     make.journal(ctx, heron[2], make.records(*_asking()))
+
+
+def seat(ctx: Context, name: str) -> tuple[Agent, Session, Task]:
+    """An agent of the house with its newest session and that one's task."""
+    with ctx.db.read() as db:
+        agent = agents.by_name(db, name)
+        assert agent is not None
+        session = sessions.of_agent(db, agent.id or 0)[0]
+        task = tasks.get(db, session.task_id)
+        assert task is not None
+        return agent, session, task
 
 
 def _conversation() -> list[ev.Event]:

@@ -79,17 +79,17 @@ def test_lines_that_look_like_git_are_lines(clones: Clones) -> None:
 
 def test_it_is_bounded(clones: Clones, human: Path) -> None:
     base = plain_git(human, "rev-parse", "HEAD")
-    write(human, {"uv.lock": "line\n" * 1_000_000, "long": "x" * 1_000_000 + "\n"})
+    write(human, {"uv.lock": "line\n" * 300_000, "long": "x" * 1_000_000 + "\n"})
     for number in range(30):
         write(human, {f"src/f{number:02}": f"{number}\n" * 100})
     with open(human / "huge.bin", "wb") as file:
-        for _ in range(100):
+        for _ in range(30):
             file.write(bytes(range(256)) * 4096)
     head = human_commits(human, {"last": "last\n"})
     sync(clones)
     files = by_path(diff(clones, base, head, Limits(file_lines=500, total_lines=1_000)))
     assert len(files) == 34
-    assert files["uv.lock"].additions == 1_000_000
+    assert files["uv.lock"].additions == 300_000
     assert files["uv.lock"].is_cut
     assert files["uv.lock"].hunks == ()
     assert files["huge.bin"].is_binary
@@ -105,6 +105,17 @@ def test_it_is_bounded(clones: Clones, human: Path) -> None:
     assert any(file.is_cut for file in short)
     with pytest.raises(NotFound):
         file_diff(clones, base, head, "README.md")
+
+
+def test_a_file_that_made_room_for_a_folder(clones: Clones, human: Path) -> None:
+    base = human_commits(human, {"a": "1\n2\n3\n4\n5\n"})
+    plain_git(human, "mv", "a", "b")
+    head = human_commits(human, {"b": "1\n2\n3\n4\nfive\n", "a/big": "x\n" * 50, "a/last": "l\n"})
+    sync(clones)
+    files = by_path(diff(clones, base, head, Limits(file_lines=10)))
+    assert files["a/big"].hunks == ()
+    assert files["a/last"].hunks[0].lines[0].text == "l"
+    assert files["b"].hunks[0].lines[-1].text == "five"
 
 
 def test_equal_trees_have_no_diff(clones: Clones, base: str) -> None:
