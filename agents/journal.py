@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 
 import msgspec
@@ -209,26 +210,21 @@ def records_from(path: Path, offset: int, count: int) -> list[Record]:
 def lines_before(path: Path, count: int, before: int | None = None) -> list[tuple[int, bytes]]:
     """The last `count` whole lines that end at or before `before`, each with its own offset."""
     with _opened(path) as fd:
-        if fd is None:
+        if fd is None or count <= 0:
             return []
         size = os.fstat(fd).st_size
-        start = end = min(size if before is None else before, size)
-        tail = b""
+        start = size if before is None else min(before, size)
+        chunk = b""
         # One newline more than lines wanted: the one that ends the line before the first.
-        while start > 0 and tail.count(b"\n") <= count:
-            step = min(start, max(_BLOCK, len(tail)))
+        while start > 0 and chunk.count(b"\n") <= count:
+            step = min(start, max(_BLOCK, len(chunk)))
             start -= step
-            tail = os.pread(fd, step, start) + tail
-    tail = tail[: tail.rfind(b"\n") + 1]
-    lines = _split(tail)
+            chunk = os.pread(fd, step, start) + chunk
+    lines = _split(chunk)
     if start > 0 and lines:
-        start += len(lines.pop(0))
-    offsets = []
-    for line in lines:
-        offsets.append((start, line))
-        start += len(line)
-    assert start <= end
-    return offsets[-count:] if count > 0 else []
+        start += len(lines.pop(0))  # its beginning lies before what was read
+    offsets = accumulate(map(len, lines), initial=start)
+    return list(zip(offsets, lines, strict=False))[-count:]
 
 
 def tail(path: Path, count: int, before: int | None = None) -> list[Record]:

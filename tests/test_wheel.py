@@ -77,7 +77,7 @@ def test_it_adds_two_names_and_holds_what_it_needs(wheel: Path) -> None:
     }
     assert {f"quarterdeck/{name}" for name in held} <= set(names)
     assert f"quarterdeck-{__version__}.dist-info/licenses/LICENSE" in names
-    leaked = re.compile(r"__pycache__|/tests/|\.db$|quarterdeck\.db|alembic/__init__|worktrees/")
+    leaked = re.compile(r"__pycache__|_root/tests/|\.db$|alembic/__init__|worktrees/|\.quarterdeck")
     assert [name for name in names if leaked.search(name)] == []
 
 

@@ -96,7 +96,7 @@ def switch(
     with locked(clones):
         _make_directories(clones, worktree.agent)
         on, _ = agent_head(clones, worktree)
-        if on == branch and (worktree.path / ".git").is_file():
+        if on == branch and not problem(clones, worktree):
             return target
         sha = fetch_branch(clones, worktree.agent, branch)
         _recycle(clones, target, sha, keep_ignored)
@@ -240,6 +240,23 @@ def delete_branch(clones: Clones, agent: str, branch: str) -> str:
         update_refs(clones.gate, [kept, (f"{BRANCHES}{agent}/{name}", ZERO, None)])
         update_refs(clones.work, [(f"refs/heads/{branch}", ZERO, None)])
     return sha
+
+
+def problem(clones: Clones, worktree: Worktree) -> str:
+    """What became of a worktree that was deleted, moved or cut off; "" if it is well."""
+    if not worktree.path.is_dir():
+        return (
+            f"The worktree {worktree.path} was deleted or moved. Its commits are safe on "
+            f"{worktree.branch}: start the session again to get it back."
+        )
+    admin = clones.admin(worktree.agent)
+    link = worktree.path / ".git"
+    if not link.is_file() or link.read_bytes()[:4096] != b"gitdir: " + os.fsencode(admin) + b"\n":
+        return (
+            f"The worktree {worktree.path} was cut off from its repository. Its files are kept by "
+            f"a snapshot when the session is started again on {worktree.branch}."
+        )
+    return ""
 
 
 def reap_locks(clones: Clones, agent: str) -> tuple[Path, ...]:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlmodel import SQLModel
+from sqlalchemy import delete, insert
+from sqlmodel import SQLModel, col
 
 from agents import events as ev
 from agents.events import Record
@@ -191,8 +192,9 @@ def journal(ctx: Context, worker: Session, lines: list[Record]) -> Path:
     with ctx.db.write() as db:
         worker.seq, worker.offset, worker.event_count = lines[-1].seq, offset, len(lines)
         db.merge(worker)
-        if index:
-            db.connection().execute(JournalIndex.__table__.insert(), index)  # type: ignore[attr-defined]
+        known = col(JournalIndex.session_id) == worker.id
+        db.connection().execute(delete(JournalIndex).where(known))
+        db.connection().execute(insert(JournalIndex), index)
     return path
 
 

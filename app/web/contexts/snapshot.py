@@ -83,10 +83,13 @@ def _rates(rows: list[UsageMinute], first: int) -> dict[str, list[int]]:
 
 
 def per_minute(series: list[int], now: datetime) -> float:
-    """Output tokens of the last sixty seconds: the running minute, the rest of the one before."""
+    """Output tokens of the last sixty seconds: the running minute, the rest of the one before.
+
+    It moves every ten seconds only, so that numbers can be read and tiles are not sent for it.
+    """
     if len(series) < 2:
         return 0.0
-    return series[-1] + series[-2] * (1 - now.second / 60)
+    return series[-1] + series[-2] * (1 - now.second // 10 / 6)
 
 
 def state_of(agent: Agent, session: Session | None, task: Task | None) -> str:

@@ -203,8 +203,12 @@ async def test_a_program_of_another_protocol_is_a_plain_error(
     rehearsal: RehearsalServer, tmp_path: Path
 ) -> None:
     program = tmp_path / "other"
-    answers = "".join(f'echo \'{{"id":{number},"result":{{}}}}\'\n' for number in (1, 2))
-    program.write_text(f"#!/bin/sh\nread line\n{answers}cat >/dev/null\n")
+    program.write_text(
+        "#!/bin/sh\n"
+        'read initialize; echo \'{"id":1,"result":{}}\'\n'
+        'read initialized; read thread_start; echo \'{"id":2,"result":{}}\'\n'
+        "cat >/dev/null\n"
+    )
     program.chmod(0o755)
     with pytest.raises(ProtocolError, match="install a release"):
         async with Stage(CASE, rehearsal, tmp_path).session("echo", binary=str(program)):

@@ -3,7 +3,9 @@
 import os
 import shutil
 import subprocess
+import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from app.git.worktrees import (
     claim,
     copy_files,
     delete_branch,
+    problem,
     prune,
     reap_locks,
     remove,
@@ -133,13 +136,66 @@ def test_it_mends_a_worktree_deleted_by_hand(
 ) -> None:
     sha = agent_commits(clones, worktree, {"a": "a"})
     shutil.rmtree(worktree.path)
+    assert "was deleted or moved" in problem(clones, worktree)
     back = switch(clones, worktree, worktree.branch)
+    assert problem(clones, back) == ""
     assert agent_git(clones, back, "rev-parse", "HEAD") == sha
     assert status(clones, back) == "## qd/bo/first-task"
     shutil.rmtree(worktree.path.parent)
     assert prune(clones) == ("bo",)
     assert agent_refs(clones, "bo") == {worktree.branch: sha}
     assert claim(clones, "bo", "qd/bo/second", base, root).path.is_dir()
+
+
+def test_it_mends_a_worktree_cut_off(clones: Clones, worktree: Worktree) -> None:
+    write(worktree.path, {"loose": "loose"})
+    (worktree.path / ".git").unlink()
+    assert "was cut off" in problem(clones, worktree)
+    switch(clones, worktree, worktree.branch)
+    assert status(clones, worktree) == "## qd/bo/first-task"
+    kept = plain_git(clones.gate, "for-each-ref", "--format=%(objectname)", SNAPSHOTS)
+    assert blob(clones, kept, "loose").content == b"loose"
+
+
+CLAIMER = """
+import sys
+from pathlib import Path
+from app.git.clones import Clones
+from app.git.worktrees import claim
+human, directory, branch, base, root = sys.argv[1:]
+print("go", flush=True)
+claim(Clones(Path(human), Path(directory)), "bo", branch, base, Path(root))
+"""
+
+
+def test_a_claim_killed_at_any_point_loses_nothing(
+    clones: Clones, worktree: Worktree, base: str, root: Path
+) -> None:
+    for number, milliseconds in enumerate((5, 40, 80, 120, 160, 200)):
+        write(worktree.path, {f"loose{number}": "loose"})
+        branch = f"qd/bo/task{number}"
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-c", CLAIMER, str(clones.human), str(clones.directory)),
+                *(branch, base, str(root)),
+            ],
+            cwd=Path(__file__).parents[3],
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"go\n"
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(milliseconds / 1000)
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+        again = claim(clones, "bo", branch, base, root)
+        assert status(clones, again) == f"## {branch}"
+    kept = plain_git(clones.gate, "for-each-ref", "--format=%(objectname)", SNAPSHOTS).split()
+    names = {plain_git(clones.gate, "ls-tree", "--name-only", sha) for sha in kept}
+    for number in range(6):
+        assert any(f"loose{number}" in shown for shown in names)
+    plain_git(clones.gate, "fsck", "--strict")
 
 
 def test_it_removes_with_an_undo(clones: Clones, worktree: Worktree, root: Path) -> None:

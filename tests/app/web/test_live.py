@@ -23,6 +23,8 @@ from tests.app import factories as make
 from tests.app.web import gallery
 from tests.app.web.conftest import OURS
 
+BLOCK = re.compile(r'class="r text" data-seq="(\d+)"')
+
 
 @contextmanager
 def socket(client: TestClient, path: str) -> Iterator[WebSocketTestSession]:
@@ -56,7 +58,7 @@ def test_a_page_gets_its_full_state_and_then_only_what_changed(
         second = opened.receive_text()
         assert "#tile-maple" in targets(second)
         assert "#tiles" not in targets(second)
-        assert "#tile-otter" not in targets(second)
+        assert "#tile-linden" not in targets(second)
         assert "a new line" in second
 
 
