@@ -22,7 +22,7 @@ serve: .venv/.run ## Install and serve the repository given as REPOSITORY=path
 
 ##@ work on it
 test: .venv/.test ## Install the test extras and run the quick tests
-	@$(BIN)/python -m pytest -n 2 -m "not slow and not live" $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not live" $(TESTS)
 
 slow: .venv/.test ## Run the slow tests: browser, PostgreSQL, wheel, repetitions
 	@$(BIN)/python -m pytest -m "slow and not live" $(TESTS)

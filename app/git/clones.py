@@ -17,8 +17,9 @@ from pathlib import Path
 import msgspec
 
 from app.errors import GitError, RepositoryBusy
+from app.git.box import Box
 from app.git.names import require_branch, require_name
-from app.git.run import OID, ZERO, Box, run_git
+from app.git.run import OID, ZERO, inherited, run_git
 
 HUMAN = "refs/human/"  # in gate.git: the human's heads/ and tags/ as last fetched
 COPIED = "refs/quarterdeck/work/"  # in gate.git: what of those work.git is known to hold
@@ -77,7 +78,8 @@ def locked(clones: Clones, timeout_seconds: float = 120.0) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     raise RepositoryBusy from None
                 time.sleep(0.01)
-        yield
+        with inherited(descriptor):
+            yield
     finally:
         os.close(descriptor)
 

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.errors import GitError
+from app.git.box import Box
 from app.git.clones import Clones
 from app.git.merging import commit_tree
 from app.git.repositories import Identity
-from app.git.run import Box, require_oid, run_git
+from app.git.run import require_oid, run_git
 from app.git.tree import remove_tree
 
 _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n[gc]\n\tauto = 0\n"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.errors import GitError, RepositoryRefused
+from app.git.binary import git_binary
 from app.git.names import HEADS, full_ref
-from app.git.run import git_binary, open_repository, run_git
+from app.git.run import open_repository, run_git
 
 if TYPE_CHECKING:
     import git

@@ -8,25 +8,25 @@ ownership), their hooks still do not run.
 import os
 import re
 import select
-import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from app.errors import GitError, GitTimeout, RepositoryRefused
+from app.errors import GitError, GitTimeout
+from app.git.binary import git_binary
+from app.git.box import Box, box_arguments, can_box
 
 if TYPE_CHECKING:
     import git
 
-MINIMUM_VERSION = (2, 38)  # `merge-tree --write-tree`
 OID = re.compile(r"[0-9a-f]{40}")
 ZERO = "0" * 40
 
@@ -59,6 +59,23 @@ _TRUSTED_NAMES = (
 )
 
 
+_held = threading.local()
+
+
+@contextmanager
+def inherited(descriptor: int) -> Iterator[None]:
+    """Let every git that this thread starts hold the descriptor too.
+
+    So a lock outlives a server that is killed for as long as a git it started still writes.
+    """
+    before = getattr(_held, "descriptors", ())
+    _held.descriptors = (*before, descriptor)
+    try:
+        yield
+    finally:
+        _held.descriptors = before
+
+
 class Completed(msgspec.Struct, frozen=True):
     """What git said. `is_cut`: more than `limit_bytes` came, the rest was not read."""
 
@@ -71,13 +88,6 @@ class Completed(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """Standard output, decoded and stripped."""
         return self.stdout.decode("utf-8", "replace").strip()
-
-
-class Box(msgspec.Struct, frozen=True):
-    """What a git process that touches an agent's files may see; the rest is hidden or read-only."""
-
-    read_write: tuple[Path, ...] = ()
-    read_only: tuple[Path, ...] = ()
 
 
 def run_git(
@@ -100,7 +110,7 @@ def run_git(
     if git_dir is not None:
         whole_env["GIT_DIR"] = str(git_dir)
     if box is not None and can_box():
-        argv = [*_box_arguments(box, cwd), *argv]
+        argv = [*box_arguments(box, cwd), *argv]
     done = _run(argv, whole_env, cwd or Path("/"), stdin, stdout, timeout_seconds, limit_bytes)
     if done.returncode not in accept and not done.is_cut:
         raise GitError(f"git {_verb(args)} failed: {_verdict(done)}", detail=done.stderr)
@@ -145,6 +155,7 @@ def _run(
             stdout=stdout or subprocess.PIPE,
             stderr=said,
             start_new_session=True,
+            pass_fds=getattr(_held, "descriptors", ()),
         )
         try:
             output, is_cut = _drain(process, deadline, limit_bytes)
@@ -219,52 +230,6 @@ def _environment(human: bool) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_ATTR_NOSYSTEM": "1",
     }
-
-
-@cache
-def git_binary() -> str:
-    """Git's path; refuses where there is none or it is too old."""
-    path = shutil.which("git")
-    if path is None:
-        raise RepositoryRefused("git is not installed", "install git 2.38 or newer")
-    said = subprocess.run([path, "version"], capture_output=True, timeout=30, check=False).stdout
-    found = re.search(rb"(\d+)\.(\d+)", said)
-    version = (int(found[1]), int(found[2])) if found else (0, 0)
-    require_version(version)
-    return path
-
-
-def require_version(version: tuple[int, int]) -> None:
-    """Raise RepositoryRefused where git is older than what merging needs."""
-    if version < MINIMUM_VERSION:
-        raise RepositoryRefused(
-            f"git {version[0]}.{version[1]} is too old", "install git 2.38 or newer"
-        )
-
-
-@cache
-def can_box() -> bool:
-    """Whether bubblewrap is there and can run git in a box."""
-    if shutil.which("bwrap") is None:
-        return False
-    try:
-        argv = [*_box_arguments(Box(), None), git_binary(), "version"]
-        return subprocess.run(argv, capture_output=True, timeout=30, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
-def _box_arguments(box: Box, cwd: Path | None) -> list[str]:
-    argv = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/"]
-    argv += ["--dev", "/dev", "--proc", "/proc"]
-    for hidden in dict.fromkeys((str(Path.home()), "/root", "/home", "/tmp", "/run", "/var/tmp")):
-        if Path(hidden).is_dir() and hidden != "/":
-            argv += ["--tmpfs", hidden]
-    for path in box.read_only:
-        argv += ["--ro-bind-try", str(path), str(path)]
-    for path in box.read_write:
-        argv += ["--bind-try", str(path), str(path)]
-    return [*argv, "--chdir", str(cwd or "/"), "--"]
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 
 from app.errors import GitError
+from app.git.box import Box
 from app.git.clones import Clones
-from app.git.run import Box, Completed, require_oid, run_git
+from app.git.run import Completed, require_oid, run_git
 
 
 class Changes(msgspec.Struct, frozen=True):

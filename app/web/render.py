@@ -85,7 +85,7 @@ templates = _environment()
 
 def fragment(template: str, **data: Any) -> str:
     """One template with one root element, as text: for a socket, or as a part of an answer."""
-    return templates.get_template(template).render(**data)
+    return templates.get_template(template).render(**data).strip()
 
 
 def page(

@@ -74,7 +74,7 @@ def test_it_says_where_and_what_is_wrong(content: bytes, sentence: str) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_it_survives_anything(content: bytes) -> None:
     with suppress(ConfigInvalid):
         assert isinstance(parse_config(content), RepositoryConfig)

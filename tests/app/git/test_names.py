@@ -1,7 +1,7 @@
 """Names that attack, and names that are fine."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import BranchRefused, GitError
@@ -71,6 +71,7 @@ def test_it_names_objects_by_full_ids_only(oid: str) -> None:
         require_oid(oid)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_it_makes_a_good_branch_of_any_title(title: str) -> None:
     branch = branch_name("bo", title)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import AppError
-from app.git import run
+from app.git.box import can_box
 from app.git.clones import Clones, agent_refs
 from app.git.cloning import sync
 from app.git.diffs import blob, diff, stat
@@ -259,10 +259,10 @@ def no_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("git", "git-upload-pack", "env", "sh", "cat", "true"):
         (tools / name).symlink_to(shutil.which(name) or name)
     monkeypatch.setenv("PATH", str(tools))
-    run.can_box.cache_clear()
-    assert not run.can_box()
+    can_box.cache_clear()
+    assert not can_box()
     yield
-    run.can_box.cache_clear()
+    can_box.cache_clear()
 
 
 def fired_during(ground: Ground) -> tuple[int, int]:

@@ -1,19 +1,15 @@
 """Git's process: bounded, killed whole, with an environment of our making."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 
 import pytest
 
-from app.errors import GitError, GitTimeout, RepositoryRefused
-from app.git import run
+from app.errors import GitError, GitTimeout
 from app.git.clones import Clones
-from app.git.run import Box, can_box, require_version, run_git
+from app.git.run import run_git
 from tests.app.git.shell import plain_git
-
-needs_box = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 
 
 def test_it_stops_a_git_that_waits_for_ever(clones: Clones) -> None:
@@ -64,45 +60,3 @@ def test_it_inherits_nothing(human: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_it_says_what_git_said(human: Path) -> None:
     with pytest.raises(GitError, match="git cat-file failed: fatal: Not a valid object name"):
         run_git(["cat-file", "-p", "0" * 40], git_dir=human / ".git")
-
-
-def test_it_refuses_an_old_git() -> None:
-    require_version((2, 38))
-    with pytest.raises(RepositoryRefused, match=r"git 2\.30 is too old: install git 2\.38"):
-        require_version((2, 30))
-
-
-def test_it_refuses_where_there_is_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    run.git_binary.cache_clear()
-    try:
-        with pytest.raises(RepositoryRefused, match="git is not installed"):
-            run.git_binary()
-    finally:
-        monkeypatch.undo()
-        run.git_binary.cache_clear()
-
-
-@needs_box
-def test_its_box_hides_the_home_and_keeps_the_rest_read_only(
-    clones: Clones, tmp_path: Path
-) -> None:
-    assert can_box()
-    secret = tmp_path / "secret"
-    secret.write_text("secret")
-    inside = tmp_path / "inside"
-    inside.mkdir()
-    shell = f"!cat {secret}; touch {inside}/ok {clones.gate}/no; true"
-    run_git(
-        ["-c", f"alias.probe={shell}", "probe"],
-        git_dir=clones.gate,
-        box=Box((inside,), (clones.gate,)),
-    )
-    assert (inside / "ok").exists()
-    assert not (clones.gate / "no").exists()
-    said = run_git(
-        ["-c", f"alias.probe=!cat {secret} || true", "probe"],
-        git_dir=clones.gate,
-        box=Box((), (clones.gate,)),
-    )
-    assert said.stdout == b""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import BranchExists, BranchRefused, BranchVanished, GitError
+from app.errors import BranchExists, BranchRefused, BranchVanished, GitError, RepositoryBusy
 from app.git.clones import SNAPSHOTS, Clones, agent_refs, locked
 from app.git.cloning import sync
 from app.git.diffs import blob
@@ -336,9 +336,44 @@ def test_agents_work_side_by_side(clones: Clones, base: str, root: Path) -> None
 
 
 def test_the_lock_is_bounded(clones: Clones) -> None:
-    from app.errors import RepositoryBusy
-
     with locked(clones), pytest.raises(RepositoryBusy), locked(clones, timeout_seconds=0.05):
+        pass
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from app.git.clones import Clones, locked
+from app.git.binary import git_binary
+from app.git.run import run_git
+git_binary()  # asks git its version once
+clones = Clones(Path(sys.argv[1]), Path(sys.argv[2]))
+with locked(clones):
+    print("locked", flush=True)
+    run_git(["hash-object", "--stdin"], git_dir=clones.gate, stdin=sys.stdin.buffer)
+"""
+
+
+def test_the_lock_outlives_a_killed_server_while_its_git_lives(clones: Clones) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(clones.human), str(clones.directory)],
+        cwd=Path(__file__).parents[3],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == b"locked\n"
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not children.read_text().strip():
+        pass
+    process.kill()
+    process.wait(10)
+    with pytest.raises(RepositoryBusy), locked(clones, timeout_seconds=0.1):
+        pass
+    process.stdin.close()  # now that git ends
+    process.stdout.close()
+    with locked(clones, timeout_seconds=10):
         pass
 
 

@@ -1,4 +1,4 @@
-"""A real server on a real port, in a thread of the test's process, that can be stopped and started."""
+"""A real server on a real port, in a thread of the test, that can be stopped and started."""
 
 import socket
 import threading
