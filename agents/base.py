@@ -28,6 +28,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     needs_binary: bool = False
     auths: tuple[Auth, ...] = ("api_key",)
     config_dir_env: str = ""  # environment variable that names the account's directory
+    config_dir: str = ""  # where the human's own login lies, "~" and all
     api_key_env: str = ""  # environment variable that holds the key, by default
     default_model: str = ""
     login_command: str = ""  # what the human types to log in, {config_dir} filled in

@@ -139,8 +139,7 @@
     away = false;
     await load("", false);
     newest = Math.max(newest, last());
-    stuck = true;
-    toEnd();
+    jump();
   }
 
   // ---- where the human is ----
@@ -150,13 +149,28 @@
     log.scrollTop = log.scrollHeight;
     show();
   }
+  // After a jump, chunks that come into view take their real height: stay at the end meanwhile.
+  let holding = 0;
+  function jump() {
+    chunks()[chunks().length - 1]?.classList.add("is-open");
+    stuck = true;
+    toEnd();
+    holding = 4;
+    requestAnimationFrame(hold);
+  }
+  function hold() {
+    if (holding > 0 && stuck) { toEnd(); holding -= 1; requestAnimationFrame(hold); }
+  }
+  for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+    log.addEventListener(kind, () => { holding = 0; }, { passive: true });
+  }
   log.addEventListener("scroll", () => {
-    stuck = !away && below() < 40;
+    if (!holding) stuck = !away && below() < 40;
     if (log.scrollTop < NEAR && first() > 1) load(`&before=${first()}`, true);
     else if (away && below() < NEAR) newer();
     show();
   }, { passive: true });
-  pill.addEventListener("click", () => (away ? toLive() : (stuck = true, toEnd())));
+  pill.addEventListener("click", () => (away ? toLive() : jump()));
   new ResizeObserver(() => { if (stuck) toEnd(); }).observe(log);
 
   // ---- live ----
@@ -188,8 +202,6 @@
 
   learn(log);
   settle();
-  chunks()[chunks().length - 1]?.classList.add("is-open");
-  toEnd();
-  requestAnimationFrame(() => { if (stuck) toEnd(); });
+  jump();
   if ("live" in log.dataset) connect(); else stuck = false;
 })();

@@ -35,6 +35,7 @@ class ClaudeCode:
         needs_binary=True,
         auths=("subscription", "api_key"),
         config_dir_env="CLAUDE_CONFIG_DIR",
+        config_dir="~/.claude",
         api_key_env="ANTHROPIC_API_KEY",
         login_command=LOGIN,
         docs="https://code.claude.com/docs",

@@ -33,6 +33,7 @@ class Codex:
         needs_binary=True,
         auths=("subscription", "api_key", "none"),
         config_dir_env="CODEX_HOME",
+        config_dir="~/.codex",
         api_key_env=API_KEY_ENV,
         login_command="CODEX_HOME={config_dir} codex login",
         docs="https://developers.openai.com/codex",

@@ -17,6 +17,7 @@ Instructions = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="A file with its persona.")
 ]
 WAIT_SECONDS = 20
+POLL_SECONDS = 0.5
 PAGE = 2000
 
 
@@ -103,7 +104,8 @@ def log(
 ) -> None:
     """Print the log of the agent's newest session."""
     with connect() as client:
-        path = f"/sessions/{_session(client, name)}/log"
+        session = _awaited(client, name) if follow else _session(client, name)
+        path = f"/sessions/{session}/log"
         records = client.get(path, count=count)["records"]
         seq = _print(records, 0, as_json=json)
         while follow:
@@ -136,6 +138,15 @@ def _session(client: Any, name: str) -> str:
     session = client.get(f"/agents/{name}")["session_id"]
     if session is None:
         raise NotFound(f"{name} has had no session yet; give it a task with `task add --agent`.")
+    return str(session)
+
+
+def _awaited(client: Any, name: str) -> str:
+    """The newest session, waited for where there is none yet."""
+    import time
+
+    while not (session := client.get(f"/agents/{name}")["session_id"]):
+        time.sleep(POLL_SECONDS)
     return str(session)
 
 

@@ -60,7 +60,7 @@ def add_account(
 
 
 def default_account(ctx: Context, driver: str) -> Account:
-    """The driver's only account; its own login is registered where there is none."""
+    """The driver's only account; the human's own login is registered where there is none."""
     capabilities = _capabilities(driver)
     with ctx.db.read() as db:
         mine = [account for account in accounts.every(db) if account.driver == driver]
@@ -69,7 +69,11 @@ def default_account(ctx: Context, driver: str) -> Account:
     if mine:
         names = ", ".join(account.name for account in mine)
         raise Invalid(f"{capabilities.label} has several accounts; name one of {names}.")
-    return add_account(ctx, name=capabilities.label, driver=driver, auth=capabilities.auths[0])
+    auth = capabilities.auths[0]
+    config_dir = capabilities.config_dir if auth == "subscription" else ""
+    return add_account(
+        ctx, name=capabilities.label, driver=driver, auth=auth, config_dir=config_dir
+    )
 
 
 def named_account(ctx: Context, name: str) -> Account:

@@ -16,7 +16,7 @@ from agents import registry, sandbox
 from agents.base import Auth, Availability, Driver, Endpoint
 from agents.errors import AgentError
 from app.errors import AppError
-from app.git.run import git_binary
+from app.git.binary import git_binary
 from app.listen import bind
 from app.lock import is_running, running_url
 from app.models import Account

@@ -6,7 +6,7 @@ The commit's id is fixed before the base moves, so after a crash ancestry tells 
 from app.errors import AppError, BaseMoved, BranchVanished, MergeConflict, NothingToMerge
 from app.git import landing as git_landing
 from app.git import merging
-from app.git.cloning import sync
+from app.git.cloning import recover, sync
 from app.git.config import read_config
 from app.git.names import full_ref
 from app.git.repositories import inspect
@@ -15,8 +15,9 @@ from app.models.base import utc_now
 from app.services import preflight, returns
 from app.services.context import Context
 from app.services.ledger import record
+from app.services.repositories import clones_of
 from app.services.scene import RequestScene, request_scene
-from app.store import merge_requests, sessions
+from app.store import merge_requests, repositories, sessions
 
 
 def land_approved(ctx: Context) -> int:
@@ -36,6 +37,9 @@ def recover_landings(ctx: Context) -> None:
     """On boot: finish or void every intent that a crash left behind; running it twice is safe."""
     with ctx.db.read() as db:
         intents = merge_requests.landings_in(db, ("intended",))
+        served = repositories.every(db)
+    for repository in served:
+        recover(clones_of(ctx, repository))
     for intent in intents:
         scene = request_scene(ctx, intent.merge_request_id)
         ref = full_ref(intent.base_branch)

@@ -114,13 +114,14 @@ def _prepare_worktree(ctx: Context, scene: SessionScene) -> Worktree:
     base = sync(clones).get(task.base_branch)
     if base is None:
         raise BranchVanished(task.base_branch)
-    root = ctx.home.worktrees / scene.repository.slug
-    if session.worktree:
-        worktree = worktrees.switch(clones, worktree_of(scene), session.branch)
-    else:
-        branch = branch_name(agent.name, task.title, worktrees.branches(clones, agent.name))
-        worktree = worktrees.claim(clones, agent.name, branch, base, root)
     rules = read_config(clones, base)
+    worktrees.reap_locks(clones, agent.name)  # no runner of this agent lives now
+    if session.worktree:
+        worktree = worktrees.switch(clones, worktree_of(scene), session.branch, rules.keep_ignored)
+    else:
+        root = ctx.home.worktrees / scene.repository.slug
+        branch = branch_name(agent.name, task.title, worktrees.branches(clones, agent.name))
+        worktree = worktrees.claim(clones, agent.name, branch, base, root, rules.keep_ignored)
     worktrees.copy_files(clones, worktree, rules.copy)
     if rules.setup.command and not session.worktree:
         _set_up(ctx, scene, worktree, rules.setup)

@@ -2,10 +2,12 @@
 
 from sqlmodel import Session as Orm
 
+from app.errors import GitError
 from app.git import gate
 from app.git.cloning import sync
 from app.git.leftovers import commit_leftovers
 from app.git.repositories import Identity
+from app.git.snapshots import snapshot
 from app.models import MergeRequest, Task
 from app.models.base import utc_now
 from app.services import preflight
@@ -25,9 +27,7 @@ def offer(ctx: Context, *, session_id: str) -> int | None:
     with ctx.db.read() as db:
         scene = session_scene(ctx, db, session_id)
     session, task, agent, clones = scene.session, scene.task, scene.agent, scene.clones
-    message = f"{task.title}\n\nLeft uncommitted by {agent.name} at the end of its turn."
-    author = Identity(agent.name, f"{agent.name}@quarterdeck.invalid")
-    commit_leftovers(clones, worktree_of(scene), message, author, utc_now())
+    note = _keep_leftovers(scene)
     head = gate.fetch_branch(clones, agent.name, session.branch)
     base = sync(clones).get(task.base_branch) or gate.base_sha(clones, task.base_branch)
     if gate.is_ancestor(clones, head, base):
@@ -35,6 +35,7 @@ def offer(ctx: Context, *, session_id: str) -> int | None:
     with ctx.db.write() as db:
         request = _renewed(db, task, head) or _new(scene, head)
         request.summary = session.summary or request.summary
+        request.state_reason = note or request.state_reason
         request.base_sha, request.updated_at = base, utc_now()
         db.add(request)
         db.flush()
@@ -43,6 +44,19 @@ def offer(ctx: Context, *, session_id: str) -> int | None:
     with ctx.db.write() as db:
         _to_review(db, task.id or 0)
     return request_id
+
+
+def _keep_leftovers(scene: SessionScene) -> str:
+    """Commit what is uncommitted; where the agent left its branch, snapshot it and say so."""
+    agent, clones, worktree = scene.agent.name, scene.clones, worktree_of(scene)
+    message = f"{scene.task.title}\n\nLeft uncommitted by {agent} at the end of its turn."
+    author = Identity(agent, f"{agent}@quarterdeck.invalid")
+    try:
+        commit_leftovers(clones, worktree, message, author, utc_now())
+    except GitError as error:
+        kept = snapshot(clones, worktree, "left-its-branch")
+        return f"{error} They are in {kept.ref}." if kept else ""
+    return ""
 
 
 def _renewed(db: Orm, task: Task, head: str) -> MergeRequest | None:

@@ -162,8 +162,6 @@ def test_an_agent_works_and_its_log_is_read(served: tuple[Command, str]) -> None
             if "turn completed" in line:
                 break
         log.terminate()
-    if not seen:  # it asked before the session was there
-        pytest.fail("the log ended before the turn did")
     assert any("» Say where you are." in line for line in seen)
     assert command.json("agent", "list")[-1]["name"] == "bob"
 
