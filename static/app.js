@@ -117,6 +117,15 @@
     if (response?.status < 400 && form?.matches?.("form[data-reset]")) form.reset();
   });
 
+  // A form is method=dialog: the browser alone does nothing with it, so nothing said lands in a URL.
+  // Whoever is quicker than htmx is heard once it is there.
+  document.addEventListener("submit", (event) => {
+    const { target: form, submitter } = event;
+    if (!form.matches("[hx-post]:not([data-htmx-powered])")) return;
+    event.preventDefault();
+    if (window.htmx) setTimeout(() => form.isConnected && form.requestSubmit(submitter), 30);
+  }, true);
+
   // ---- selection ----
   function picked() {
     const bulk = $("[data-bulk]");

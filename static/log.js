@@ -14,7 +14,7 @@
   let newest = last(); // what the server has sent or told of
   let stuck = true; // the human is at the end and wants to stay there
   let away = !("live" in log.dataset); // the end of the log is not mounted
-  let loading = false;
+  let loading = false, holding = 0;
 
   // ---- joining: a piece stays in its chunk, hidden, and a copy is shown where it belongs ----
   const homes = new Map(); // "call:ID", "ask:ID" → the element that is waiting for pieces
@@ -62,12 +62,8 @@
     template.innerHTML = html; // made by our templates, everything in it escaped there
     return template.content;
   }
-  function wire(root) {
-    if (root.querySelector("[hx-post]")) htmx.process(root);
-  }
-  function total() {
-    return [...chunks()].reduce((sum, chunk) => sum + size(chunk), 0);
-  }
+  const wire = (root) => { if (root.querySelector("[hx-post]")) htmx.process(root); };
+  const total = () => [...chunks()].reduce((sum, chunk) => sum + size(chunk), 0);
   function trim(fromTop) {
     let over = total() - MOUNTED;
     while (over > 0 && chunks().length > 1) {
@@ -145,12 +141,8 @@
   // ---- where the human is ----
   const below = () => log.scrollHeight - log.scrollTop - log.clientHeight;
   function show() { pill.hidden = stuck && !away; }
-  function toEnd() {
-    log.scrollTop = log.scrollHeight;
-    show();
-  }
+  function toEnd() { log.scrollTop = log.scrollHeight; show(); }
   // After a jump, chunks that come into view take their real height: stay at the end meanwhile.
-  let holding = 0;
   function jump() {
     chunks()[chunks().length - 1]?.classList.add("is-open");
     stuck = true;

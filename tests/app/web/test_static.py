@@ -61,3 +61,9 @@ def test_templates_mark_nothing_as_safe() -> None:
         text = file.read_text()
         assert "|safe" not in text.replace(" ", ""), file
         assert "autoescape" not in text, file
+
+
+def test_no_form_can_leave_its_words_in_a_url() -> None:
+    for file in paths.TEMPLATES.rglob("*.html"):
+        for form in re.findall(r"<form[^>]*>", file.read_text()):
+            assert 'method="dialog"' in form or 'method="post"' in form, (file, form)
