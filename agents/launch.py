@@ -105,7 +105,7 @@ def _start(session_dir: Path, order: Order, deadline: float) -> tuple[int, str]:
             start_new_session=True,
         )
         try:
-            child.communicate(msgspec.json.encode(order), max(0.1, deadline - time.monotonic()))
+            child.communicate(msgspec.json.encode(order), max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             child.kill()  # the runner it forked dies with it until it is ready
             child.communicate()

@@ -12,15 +12,21 @@ import msgspec
 
 from agents.drivers.claude_code_tokens import Tokens
 from agents.drivers.claude_code_words import (
+    QUIET_LINES,
+    QUIET_SYSTEM,
+    UNPARSED_CHARS,
     Message,
     clip,
     clip_input,
     error_kind,
     moment,
     output_text,
+    permission,
     quota,
+    retrying,
     tool_kind,
     tool_title,
+    unparsed,
 )
 from agents.events import (
     ErrorKind,
@@ -28,40 +34,17 @@ from agents.events import (
     Failed,
     Notice,
     Outcome,
-    PermissionRequested,
     PermissionResolved,
-    Retrying,
     Text,
     Thinking,
     ToolCall,
     ToolResult,
     TurnEnded,
     TurnStarted,
-    Unparsed,
     Usage,
 )
 
-UNPARSED_CHARS = 4_000
 WITHDRAWN = "Withdrawn: the turn ended before the question was answered."
-# What the pages have no use for. The raw line keeps all of it.
-_QUIET_LINES = frozenset(
-    {
-        *("control_response", "command_lifecycle", "keep_alive", "tool_progress", "auth_status"),
-        *("tool_use_summary", "prompt_suggestion"),
-    }
-)
-_QUIET_SYSTEM = frozenset(
-    {
-        *("status", "thinking_tokens", "task_started", "task_progress", "task_updated"),
-        *("task_notification", "task_summary", "background_tasks_changed", "vcs_state_changed"),
-        *("session_title_changed", "session_state_changed", "session_metadata", "hook_started"),
-        *("hook_progress", "hook_response", "commands_changed", "file_snapshot", "shell_cwd"),
-        *("memory_recall", "memory_saved", "post_turn_summary", "turn_duration", "turn_starting"),
-        *("turn_preempted", "stop_hook_summary", "code_change_published", "plugin_install"),
-        *("permission_check_status", "control_request_progress", "elicitation_complete"),
-        *("per_turn_effort_changed", "local_command", "worker_shutting_down"),
-    }
-)
 _GOOD_ENDS = (None, "completed", "hook_stopped", "stop_hook_prevented")
 
 
@@ -118,13 +101,13 @@ class Parser:
             message = msgspec.json.decode(line)
             return message, self._read(message)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return {}, [_unparsed(line)]
+            return {}, [unparsed(line)]
         except (KeyError, TypeError, ValueError, AttributeError):  # a known type, a new shape
-            return {}, [_unparsed(line)]
+            return {}, [unparsed(line)]
 
     def _read(self, message: Message) -> list[Event]:
         kind = message["type"]
-        if kind in _QUIET_LINES:
+        if kind in QUIET_LINES:
             return []
         handler = {
             "assistant": self._assistant,
@@ -136,7 +119,7 @@ class Parser:
             "control_request": self._control_request,
             "control_cancel_request": self._control_cancel,
         }.get(kind)
-        return handler(message) if handler else [_unparsed(msgspec.json.encode(message))]
+        return handler(message) if handler else [unparsed(msgspec.json.encode(message))]
 
     # -- what the agent says and does
 
@@ -226,19 +209,8 @@ class Parser:
         request = message["request"]
         if request["subtype"] != "can_use_tool":
             return []  # the connection refuses it, so that the CLI does not wait
-        name, given = request["tool_name"], request.get("input") or {}
         self.questions[message["request_id"]] = request
-        return [
-            PermissionRequested(
-                message["request_id"],
-                tool_kind(name),
-                name,
-                tool_title(name, given, self._cwd),
-                clip_input(given),
-                call_id=request.get("tool_use_id") or "",
-                reason=clip(request.get("decision_reason") or "", 1_000),
-            )
-        ]
+        return [permission(message, self._cwd)]
 
     def _control_cancel(self, message: Message) -> list[Event]:
         if self.questions.pop(message["request_id"], None) is None:
@@ -252,16 +224,16 @@ class Parser:
         if subtype == "init":  # every turn begins with one, also those that the queue starts
             return self.begin(message["uuid"])
         if subtype == "api_retry":
-            return [_retrying(message)]
+            return [retrying(message)]
         if subtype == "compact_boundary":
             return [Notice("The conversation was compacted to fit the model's context.")]
-        if subtype in _QUIET_SYSTEM:
+        if subtype in QUIET_SYSTEM:
             return []
         told = message.get("content") or message.get("message") or message.get("text")
         if subtype == "permission_denied":
             told = f"{message.get('tool_name', 'A tool')} was denied: {told or 'no reason given'}"
         if not isinstance(told, str):
-            return [_unparsed(msgspec.json.encode(message))]
+            return [unparsed(msgspec.json.encode(message))]
         return [Notice(clip(told, UNPARSED_CHARS), level="warning")]
 
     def _rate_limit(self, message: Message) -> list[Event]:
@@ -315,20 +287,3 @@ class Parser:
 def _final(call: _Call, index: int) -> list[Event]:
     piece = call.blocks.pop(index, None)
     return [piece(f"{call.message_id}/{index}", "", final=True)] if piece else []
-
-
-def _retrying(message: Message) -> Retrying:
-    kind = error_kind(message.get("error"), message.get("error_status"))
-    status = message.get("error_status")
-    told = f"HTTP {status}" if status else "The connection broke"
-    return Retrying(
-        kind,
-        f"{told}; trying again.",
-        int(message.get("attempt") or 0),
-        int(message.get("max_retries") or 0),
-        float(message.get("retry_delay_ms") or 0) / 1000,
-    )
-
-
-def _unparsed(line: bytes) -> Unparsed:
-    return Unparsed(clip(line[: UNPARSED_CHARS * 4].decode(errors="replace"), UNPARSED_CHARS))

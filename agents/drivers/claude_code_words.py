@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from agents.events import ErrorKind, Quota, QuotaWindow, ToolKind
+from agents.events import (
+    ErrorKind,
+    PermissionRequested,
+    Quota,
+    QuotaWindow,
+    Retrying,
+    ToolKind,
+    Unparsed,
+)
 
 Message = dict[str, Any]  # one line of the vendor's stream, decoded
 
@@ -49,6 +57,27 @@ _QUOTA_STATUS: dict[str, Literal["allowed", "warning", "rejected"]] = {
     "allowed_warning": "warning",
     "rejected": "rejected",
 }
+
+UNPARSED_CHARS = 4_000
+# What the pages have no use for. The raw line keeps all of it.
+QUIET_LINES = frozenset(
+    {
+        *("control_response", "command_lifecycle", "keep_alive", "tool_progress", "auth_status"),
+        *("tool_use_summary", "prompt_suggestion"),
+    }
+)
+QUIET_SYSTEM = frozenset(
+    {
+        *("status", "thinking_tokens", "task_started", "task_progress", "task_updated"),
+        *("task_notification", "task_summary", "background_tasks_changed", "vcs_state_changed"),
+        *("session_title_changed", "session_state_changed", "session_metadata", "hook_started"),
+        *("hook_progress", "hook_response", "commands_changed", "file_snapshot", "shell_cwd"),
+        *("memory_recall", "memory_saved", "post_turn_summary", "turn_duration", "turn_starting"),
+        *("turn_preempted", "stop_hook_summary", "code_change_published", "plugin_install"),
+        *("permission_check_status", "control_request_progress", "elicitation_complete"),
+        *("per_turn_effort_changed", "local_command", "worker_shutting_down"),
+    }
+)
 
 
 def clip(text: str, limit: int = MAX_OUTPUT_CHARS) -> str:
@@ -139,3 +168,37 @@ def _minutes(kind: str) -> int | None:
 def _inside(path: str, cwd: str) -> str:
     pure = PurePosixPath(path)
     return str(pure.relative_to(cwd)) if pure.is_relative_to(cwd) else path
+
+
+def permission(message: Message, cwd: str) -> PermissionRequested:
+    """The question that a `can_use_tool` request asks."""
+    request = message["request"]
+    name, given = request["tool_name"], request.get("input") or {}
+    return PermissionRequested(
+        message["request_id"],
+        tool_kind(name),
+        name,
+        tool_title(name, given, cwd),
+        clip_input(given),
+        call_id=request.get("tool_use_id") or "",
+        reason=clip(request.get("decision_reason") or "", 1_000),
+    )
+
+
+def retrying(message: Message) -> Retrying:
+    """The CLI backs off by itself."""
+    kind = error_kind(message.get("error"), message.get("error_status"))
+    status = message.get("error_status")
+    told = f"HTTP {status}" if status else "The connection broke"
+    return Retrying(
+        kind,
+        f"{told}; trying again.",
+        int(message.get("attempt") or 0),
+        int(message.get("max_retries") or 0),
+        float(message.get("retry_delay_ms") or 0) / 1000,
+    )
+
+
+def unparsed(line: bytes) -> Unparsed:
+    """A line that no rule knows, cut to what a page can bear."""
+    return Unparsed(clip(line[: UNPARSED_CHARS * 4].decode(errors="replace"), UNPARSED_CHARS))
