@@ -13,7 +13,7 @@ from importlinter.cli import lint_imports
 
 from app.paths import ROOT
 
-MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 300, 450, 80
+MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 300, 500, 80
 
 # Vendors are known here, and below these directories.
 VENDOR_ROOMS = ("agents/drivers/", "agents/meters/", "agents/rehearsal/", "agents/registry.py")

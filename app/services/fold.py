@@ -23,7 +23,6 @@ class Effects:
     void_permissions: bool = False  # the turn is over: nobody waits for the answers
     usage: dict[tuple[str, int], ev.Usage] = field(default_factory=dict)  # (model, minute)
     index: list[tuple[int, int]] = field(default_factory=list)  # (seq, offset of the record)
-    exited: ev.Exited | None = None
 
     def void(self) -> None:
         """Nobody waits for an answer any more."""
@@ -66,7 +65,6 @@ def _apply(session: Session, event: ev.Event, at: datetime, effects: Effects) ->
             effects.void()
             _end_turn(session, event, at)
         case ev.Exited():
-            effects.exited = event
             effects.void()
             _exit(session, event, at)
         case _:

@@ -16,7 +16,7 @@ from sqlmodel import Session as Orm
 from sqlmodel import col
 
 from agents import journal
-from agents.events import Exited, Record
+from agents.events import Record
 from app.models import JournalIndex, Permission, Session, UsageMinute
 from app.models.base import utc_now
 from app.services.context import Context
@@ -50,26 +50,25 @@ def read_chunk(ctx: Context, session_id: str, offset: int) -> Chunk:
     return Chunk(session_id, offset, lines, end)
 
 
-def store_chunks(ctx: Context, chunks: list[Chunk]) -> dict[str, Exited]:
-    """Fold the chunks into their rows; returns the sessions whose runner said its last word.
+def store_chunks(ctx: Context, chunks: list[Chunk]) -> set[str]:
+    """Fold the chunks into their rows, all or none.
 
-    A chunk that does not start at its row's cursor is left out: someone else was quicker.
+    A chunk that does not start at its row's cursor is left out; its session's id is returned.
     """
-    for chunk in chunks:
-        journal.sync(journal_path(ctx, chunk.session_id))
-    exited: dict[str, Exited] = {}
+    for session_id in {chunk.session_id for chunk in chunks}:
+        journal.sync(journal_path(ctx, session_id))
+    stale: set[str] = set()
     with ctx.db.write() as db:
         for chunk in chunks:
             session = sessions.get(db, chunk.session_id)
             if session is None or session.offset != chunk.offset:
+                stale.add(chunk.session_id)
                 continue
             effects = _fold_chunk(session, chunk)
             db.add(session)
             db.flush()
             _store_effects(db, session.id, effects)
-            if effects.exited is not None:
-                exited[session.id] = effects.exited
-    return exited
+    return stale
 
 
 def clamp_cursor(ctx: Context, session_id: str, size: int) -> None:

@@ -42,6 +42,7 @@ class Supervisor:
         if alive or gone:
             log.info("boot", adopted=len(alive), buried=len(gone))
         self._loop("tail", self.tailer.run)
+        self._loop("store", self.tailer.store_forever)
         self._loop("steward", lambda: self._on_wake(self._steward))
         self._loop("launcher", lambda: self._on_wake(self._launcher))
         self._loop("checker", lambda: self._on_wake(self._checker))

@@ -16,7 +16,8 @@ from app.services.ingest import Chunk, clamp_cursor, read_chunk, store_chunks
 from app.store import sessions
 from app.supervisor.bus import Bus
 
-WINDOW_SECONDS = 0.02  # what comes within it is stored in one transaction
+WINDOW_SECONDS = 0.02  # what comes within it is read at once
+STORE_SECONDS = 0.05  # what was read within it is stored in one transaction
 TICK_SECONDS = 2.0
 RECONNECT_SECONDS = 0.2
 
@@ -32,7 +33,9 @@ class Tailer:
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._dirty: set[str] = set()
         self._bell = asyncio.Event()
-        self._turn = asyncio.Lock()  # one reader at a time: `catch_up` and the loop share cursors
+        self._reading, self._storing = asyncio.Lock(), asyncio.Lock()
+        self._unstored: list[Chunk] = []
+        self._has_unstored = asyncio.Event()
         self.gone: set[str] = set()  # sessions whose runner's socket closed
 
     def watch(self, session_id: str) -> None:
@@ -50,8 +53,15 @@ class Tailer:
         self._cursors.pop(session_id, None)
         self.gone.discard(session_id)
 
+    async def store_forever(self) -> None:
+        """Until cancelled: put what was read into the database, apart from the reading."""
+        while True:
+            await self._has_unstored.wait()
+            await asyncio.sleep(STORE_SECONDS)
+            await self._store()
+
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled: read what the bells announce."""
         last_tick = time.monotonic()
         while True:
             try:
@@ -66,12 +76,13 @@ class Tailer:
                 dirty |= set(self._watchers)
                 last_tick = time.monotonic()
             if dirty:
-                await self._pass(dirty)
+                await self._take(dirty)
 
     async def catch_up(self, session_id: str) -> None:
-        """Read a journal to its present end."""
-        while await self._pass({session_id}):
-            pass
+        """Read a journal to its present end, and store it."""
+        while await self._take({session_id}):
+            await self._store()
+        await self._store()
 
     async def stop(self) -> None:
         watchers = list(self._watchers.values())
@@ -96,19 +107,39 @@ class Tailer:
             self._ctx.publish("wake")
             await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _pass(self, session_ids: set[str]) -> bool:
+    async def _take(self, session_ids: set[str]) -> bool:
         """One read of these journals; True where there may be more."""
-        async with self._turn:
+        async with self._reading:
             chunks = await asyncio.to_thread(self._read, session_ids)
             for chunk in chunks:
+                self._cursors[chunk.session_id] = chunk.end
                 if records := chunk.records:
                     self._bus.log(chunk.session_id).append(records)
-            if chunks:
-                await asyncio.to_thread(store_chunks, self._ctx, chunks)
-                self._cursors.update({chunk.session_id: chunk.end for chunk in chunks})
-                self._bus.publish("fleet", *(f"session:{chunk.session_id}" for chunk in chunks))
-                self._announce(chunks)
-            return bool(chunks)
+            self._unstored += chunks
+        if chunks:
+            self._has_unstored.set()
+        return bool(chunks)
+
+    async def _store(self) -> None:
+        async with self._storing:
+            chunks, self._unstored = self._unstored, []
+            self._has_unstored.clear()
+            if not chunks:
+                return
+            try:
+                stale = await asyncio.to_thread(store_chunks, self._ctx, chunks)
+            except Exception:
+                self._forget({chunk.session_id for chunk in chunks})
+                raise
+            self._forget(stale)
+        self._bus.publish("fleet", *{f"session:{chunk.session_id}" for chunk in chunks})
+        self._announce(chunks)
+
+    def _forget(self, session_ids: set[str]) -> None:
+        """Read again from the stored cursor; viewers drop what they have seen."""
+        for session_id in session_ids:
+            self._cursors.pop(session_id, None)
+            self._mark(session_id)
 
     def _read(self, session_ids: set[str]) -> list[Chunk]:
         chunks = []
