@@ -1,1 +1,1 @@
-"""What the vendors' tools are: drivers, journals, runners. A library that knows nothing of `app`."""
+"""What the vendors' tools are: drivers, journals, runners; a library that knows no `app`."""

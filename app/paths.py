@@ -12,7 +12,7 @@ MIGRATIONS = ROOT / "alembic"
 
 
 def default_home() -> Path:
-    """QUARTERDECK_HOME, else the checkout when run from one, else the platform's state directory."""
+    """QUARTERDECK_HOME, else the checkout when run from one, else the platform's directory."""
     if chosen := os.environ.get("QUARTERDECK_HOME"):
         return Path(chosen).expanduser().absolute()
     if (ROOT / "pyproject.toml").is_file():

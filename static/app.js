@@ -126,6 +126,11 @@
     if (window.htmx) setTimeout(() => form.isConnected && form.requestSubmit(submitter), 30);
   }, true);
 
+  // An agent's page was opened before its first session: once there is one, the log can be shown.
+  document.addEventListener("htmx:after:swap", () => {
+    if ($("#agent-head[data-session]") && !$("#log")) location.reload();
+  });
+
   // ---- selection ----
   function picked() {
     const bulk = $("[data-bulk]");

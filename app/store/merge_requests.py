@@ -36,6 +36,12 @@ def of_task(db: Orm, task_id: int) -> MergeRequest | None:
     return db.exec(wanted.order_by(col(MergeRequest.id).desc()).limit(1)).first()
 
 
+def revert_of(db: Orm, merge_request_id: int) -> MergeRequest | None:
+    """The newest request that takes this one back."""
+    wanted = select(MergeRequest).where(MergeRequest.reverts_id == merge_request_id)
+    return db.exec(wanted.order_by(col(MergeRequest.id).desc()).limit(1)).first()
+
+
 def change_state(db: Orm, merge_request_id: int, was: Sequence[str], now: str, **more: str) -> bool:
     """Compare and swap; False where it was in none of the states `was`."""
     statement = (

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
@@ -37,8 +37,12 @@ def of_agent(db: Orm, agent_id: int, limit: int = 20) -> list[Session]:
 
 def latest_by_agent(db: Orm) -> dict[int, Session]:
     """The newest session of every agent."""
-    rows = db.exec(select(Session).order_by(col(Session.created_at)))
-    return {session.agent_id: session for session in rows}
+    newest = select(col(Session.agent_id), func.max(Session.created_at).label("at"))
+    last = newest.group_by(col(Session.agent_id)).subquery()
+    rows = select(Session).join(
+        last, (col(Session.agent_id) == last.c.agent_id) & (col(Session.created_at) == last.c.at)
+    )
+    return {session.agent_id: session for session in db.exec(rows)}
 
 
 def change_state(db: Orm, session_id: str, was: Sequence[str], now: str) -> bool:

@@ -103,7 +103,6 @@ def one(ctx: Context, merge_request_id: int) -> Review:
 def _read(db: Orm, request: MergeRequest) -> Review:
     names = {agent.id or 0: agent.name for agent in agents.every(db)}
     others = merge_requests.open_ones(db, request.repository_id)
-    later = others + merge_requests.closed(db)
     checks = merge_requests.latest_checks(db, [request.id or 0])
     comments = merge_requests.comments(db, request.id or 0)
     by_line: dict[tuple[str, str, int], list[Comment]] = defaultdict(list)
@@ -121,7 +120,7 @@ def _read(db: Orm, request: MergeRequest) -> Review:
         diff=None,
         comments=comments,
         landing=merge_requests.landing_of(db, request.id or 0),
-        reverted_by=next((row for row in later if row.reverts_id == request.id), None),
+        reverted_by=merge_requests.revert_of(db, request.id or 0),
         by_line=dict(by_line),
     )
 

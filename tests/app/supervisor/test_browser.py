@@ -2,8 +2,8 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -15,18 +15,13 @@ from app.services.access import token
 from app.services.sessions import say
 from tests.app.supervisor.conftest import Deck
 from tests.app.supervisor.serving import Server, wait
+from tests.app.web import browsing
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 KEY = "QUARTERDECK_TEST_KEY"
 STREAMING, RATE, STREAM_SECONDS = 6, 10, 10
 P95_MS = 150
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium"),
-]
+pytestmark = browsing.MARKS
 
 # Notes when each line of the log came into the page, by its sequence number.
 WATCH = """() => {
@@ -47,7 +42,9 @@ WATCH = """() => {
 def page(fleet: Deck, server: Server) -> Iterator[Page]:
     """A logged-in page of the running server."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=browsing.CHROMIUM, args=browsing.ARGUMENTS
+        )
         page = browser.new_page()
         server.start()
         page.goto(f"{server.url}/?token={token(fleet.ctx.home)}")
@@ -89,7 +86,7 @@ def test_from_a_new_task_to_a_file_on_the_base(fleet: Deck, claude: str, page: P
 
 
 def test_a_line_is_on_the_page_soon_after_the_journal_has_it(
-    fleet: Deck, server: Server, page: Page, capsys: pytest.CaptureFixture[str]
+    fleet: Deck, page: Page, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(STREAMING - 2):
         agents.add_agent(fleet.ctx, name=f"a-{number}", driver="scripted", permissions="auto")
@@ -113,7 +110,8 @@ def test_a_line_is_on_the_page_soon_after_the_journal_has_it(
     assert len(late_ms) > RATE * STREAM_SECONDS / 2
     p50, p95 = (late_ms[int(len(late_ms) * quantile)] for quantile in (0.5, 0.95))
     with capsys.disabled():
-        print(f"\njournal to page, {STREAMING} agents: p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+        told = f"{STREAMING} agents: p50 {p50:.0f} ms, p95 {p95:.0f} ms"
+        sys.stdout.write(f"\njournal to page, {told}\n")
     assert p95 < P95_MS
 
 

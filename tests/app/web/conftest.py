@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup
 from fastapi import FastAPI
+from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.testclient import TestClient
 
 from app.main import create_app
 from app.paths import Home
 from app.services.context import Context
 from app.settings import Settings
-from tests.app.web import gallery
+from tests.app.web import browsing, gallery
+from tests.app.web.serving import Served
 
 OURS = {"origin": "http://testserver", "hx-request": "true"}
 Soup = Callable[[str], BeautifulSoup]
@@ -70,3 +72,37 @@ def post(client: TestClient) -> Callable[..., Any]:
         return client.post(path, data=fields, headers=OURS)
 
     return send
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=browsing.CHROMIUM, args=browsing.ARGUMENTS
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def served(ctx: Context) -> Iterator[Served]:
+    server = Served(ctx.settings)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the console said that is no expected refusal."""
+    return []
+
+
+@pytest.fixture
+def visit(browser: Browser, served: Served, complaints: list[str]) -> Iterator[Page]:
+    """A page that is logged in and notes every complaint."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    browsing.watch(page, complaints)
+    page.goto(served.login)
+    yield page
+    context.close()

@@ -1,15 +1,9 @@
 """Real pages in a real Chromium: speed, streams, keys, policy, and other people's pages."""
 
-import http.server
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from agents import events as ev
 from agents.events import Record
@@ -18,61 +12,14 @@ from app.services import diffs
 from app.services.context import Context
 from app.store import merge_requests
 from tests.app import factories as make
-from tests.app.web import gallery
+from tests.app.web import browsing, gallery
 from tests.app.web.serving import Served
 from tests.app.web.test_hostile import PAYLOADS, furnish
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 RECORDS = 200_000
 PAGES = ["/", "/inbox", "/reviews", "/reviews/2", "/tasks", "/accounts", "/agents", "/agents/maple"]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def served(ctx: Context) -> Iterator[Served]:
-    server = Served(ctx.settings)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the console said that is no expected refusal."""
-    return []
-
-
-@pytest.fixture
-def visit(browser: Browser, served: Served, complaints: list[str]) -> Iterator[Page]:
-    """A page that is logged in and notes every complaint."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    watch(page, complaints)
-    page.goto(served.login)
-    yield page
-    context.close()
-
-
-def watch(page: Page, complaints: list[str]) -> None:
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-    page.on(
-        "console",
-        lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None,
-    )
+pytestmark = browsing.MARKS
 
 
 def until(page: Page, script: str, seconds: float = 20.0) -> None:
@@ -406,87 +353,3 @@ def test_a_diff_that_comes_late_appears_by_itself(
     stored = make.stored_diff(make.file_diff("late.py", [], ["x"]), head_sha=request.head_sha)
     diffs.store(diffs.request_path(gallery_house, 3, request.head_sha), stored)
     expect(visit.locator(".file .path")).to_have_text("late.py")
-
-
-# ---- other people's pages ----
-
-
-@contextmanager
-def evil_site(page: str) -> Iterator[str]:
-    """Another origin on this machine: same site for cookies, another port."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "text/html")
-            self.end_headers()
-            self.wfile.write(page.encode())
-
-        def log_message(self, *_: Any) -> None:
-            return
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def test_another_page_can_neither_read_nor_change_nor_listen(
-    gallery_house: Context, served: Served, browser: Browser
-) -> None:
-    context: BrowserContext = browser.new_context()
-    page = context.new_page()
-    page.goto(served.login)  # the victim is logged in; 127.0.0.1 is one site for its cookies
-    attack = f"""<!doctype html><form id=f method=post action="{served.url}/tasks/1/cancel"></form>
-    <iframe id=i src="{served.url}/"></iframe>"""
-    with evil_site(attack) as url:
-        page.goto(url)
-        result = page.evaluate(
-            """async (target) => {
-                const out = {};
-                const tried = async (name, action) => {
-                    try { out[name] = await action(); } catch (error) { out[name] = "refused"; }
-                };
-                const cookies = {credentials: "include"};
-                await tried("read", async () => (await fetch(target + "/", cookies)).text());
-                await tried("api", async () =>
-                    (await fetch(target + "/api/v1/tasks", cookies)).text());
-                await tried("opaque", async () =>
-                    (await fetch(target + "/", {mode: "no-cors", ...cookies})).text());
-                await tried("post", async () => (await fetch(target + "/tasks/1/cancel",
-                    {method: "POST", mode: "no-cors", ...cookies})).text());
-                await tried("htmx", async () => (await fetch(target + "/tasks/1/cancel",
-                    {method: "POST", headers: {"HX-Request": "true"}, ...cookies})).text());
-                for (const path of ["/ws/page?topics=fleet", "/ws/sessions/x/log"]) {
-                    await tried(path, () => new Promise((done, fail) => {
-                        const socket = new WebSocket(target.replace("http", "ws") + path);
-                        socket.onopen = () => done("open");
-                        socket.onerror = fail;
-                    }));
-                }
-                await tried("script", () => new Promise((done, fail) => {
-                    const script = document.createElement("script");
-                    script.src = target + "/api/v1/tasks";
-                    script.onload = () => done("loaded"); script.onerror = fail;
-                    document.head.append(script);
-                }));
-                return out;
-            }""",
-            served.url,
-        )
-        assert set(result.values()) <= {"refused", ""}, result
-        framed = page.frame_locator("#i").locator("#tiles")
-        assert framed.count() == 0
-        with page.expect_navigation():
-            page.evaluate("document.getElementById('f').submit()")
-        assert "own page" in page.content() or "Another site" in page.content()
-    with gallery_house.db.read() as db:
-        from app.store import tasks
-
-        task = tasks.get(db, 1)
-    assert task is not None
-    assert task.state == "running"
-    context.close()
