@@ -33,6 +33,11 @@ def line(text: str) -> None:
     print(clean(text), flush=True)
 
 
+def progress(text: str) -> None:
+    """What a long command is at, on stderr, so that its result can be piped."""
+    print(clean(text), file=sys.stderr, flush=True)
+
+
 def complain(text: str) -> None:
     print(f"quarterdeck: {clean(text)}", file=sys.stderr)
 

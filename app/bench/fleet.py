@@ -32,6 +32,7 @@ from app.server import open_context
 from app.services import accounts, agents, repositories, tasks
 from app.services.access import token
 from app.settings import Settings
+from app.show import progress
 
 START_SECONDS = 300.0
 DRAIN_SECONDS = 3.0
@@ -67,6 +68,7 @@ def run(options: argparse.Namespace) -> Result:
     with tempfile.TemporaryDirectory(prefix="quarterdeck-bench-") as place:
         home = Home(Path(place) / "home")
         clear(home)
+        progress(f"starting {options.agents} agents ...")
         _prepare(home, options, make_project(Path(place) / "project"))
         server = _serve(home, options)
         try:
@@ -110,6 +112,7 @@ def _measure(home: Home, options: argparse.Namespace, server_pid: int) -> Result
     with Client(home) as client:
         _until(lambda: _idle(client) == options.agents, START_SECONDS)
         ids = [row["id"] for row in client.get("/sessions", limit=1000)]
+        progress(f"{len(ids)} agents are ready, streaming for {options.seconds:g} s ...")
         before = _cpu_seconds(server_pid)
         begun = time.monotonic()
         viewers = asyncio.run(_watch(home, client, ids, options))

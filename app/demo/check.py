@@ -30,8 +30,8 @@ class Scene:
 class Play:
     """The fleet as the API shows it, with the waits and verdicts of the play."""
 
-    def __init__(self, client: Client, project: Path) -> None:
-        self._client, self._project = client, project
+    def __init__(self, client: Client, project: Path, tell: Callable[[str], None]) -> None:
+        self._client, self._project, self._tell = client, project, tell
         self._begun = time.monotonic()
         self.scenes: list[Scene] = []
 
@@ -50,6 +50,7 @@ class Play:
         return self.scenes
 
     def _scene(self, name: str, promise: str, act: Callable[[], str]) -> None:
+        self._tell(f"{name}: {promise} ...")
         try:
             note, held = act(), True
         except (AppError, TimeoutError, AssertionError) as error:

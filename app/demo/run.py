@@ -18,7 +18,7 @@ from app.paths import Home
 from app.server import serve
 from app.services.context import Context
 from app.settings import Settings
-from app.show import line, table
+from app.show import line, progress, table
 
 
 def run(settings: Settings, check: bool = False) -> int:
@@ -55,7 +55,7 @@ def _drive(demo: Settings, prepare: Callable[[Context], None], project: Path) ->
     def play() -> None:
         try:
             with Client(demo.state) as client:
-                scenes.extend(Play(client, project).run())
+                scenes.extend(Play(client, project, progress).run())
         finally:
             os.kill(os.getpid(), signal.SIGINT)
 

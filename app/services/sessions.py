@@ -45,7 +45,7 @@ def say(
         raise Invalid(f"The message is longer than {PROMPT_BYTES:,} bytes; shorten it.")
     with ctx.db.write() as db:
         session = existing(db, session_id)
-        if session.state == "ended":
+        if session.ends or session.state == "ended":
             raise Conflict("This session is over; give the agent a new task instead.")
         message_id = message_id or uuid.uuid4().hex
         message = db.get(Message, message_id)

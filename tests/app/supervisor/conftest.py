@@ -95,10 +95,8 @@ class Deck:
         return self.task(task_id)
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A human's repository with a check command of its own."""
-    path = tmp_path / "ship"
+def make_repository(path: Path) -> Path:
+    """A human's repository with one commit and a check command of its own."""
     path.mkdir()
     (path / "greet.txt").write_text("hello\n")
     (path / "quarterdeck.toml").write_text('[check]\ncommand = "! grep -rq BROKEN *.txt"\n')
@@ -111,6 +109,11 @@ def repository(tmp_path: Path) -> Path:
     ):
         subprocess.run(["git", *arguments], cwd=path, check=True, timeout=20)
     return path
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "ship")
 
 
 @pytest.fixture
