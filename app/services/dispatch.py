@@ -97,6 +97,9 @@ def _session_for(db: Orm, placement: Placement) -> Session:
     session.account_id = agent.account_id
     session.wants_start, session.wants_stop = True, False
     db.add(session)
+    for rival in sessions.rivals(db, session):  # one worktree, one session at a time
+        rival.wants_stop = True
+        db.add(rival)
     task.started_at = task.started_at or utc_now()
     db.add(task)
     return session

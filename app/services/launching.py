@@ -41,6 +41,9 @@ def launch_session(ctx: Context, session_id: str) -> bool:
         session.wants_start = False
         if session.state not in ("new", "stopped", "crashed"):
             return False
+        if sessions.rivals(db, session):
+            session.wants_start = True  # its turn comes when they have stopped
+            return False
         session.state = "starting"
         db.add(session)
         scene = session_scene(ctx, db, session_id)

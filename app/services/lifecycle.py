@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from sqlmodel import Session as Orm
+
 from agents import launch, reaper
 from app.errors import Unavailable
 from app.models import Message, Session
@@ -60,12 +62,24 @@ def stop_unwanted(ctx: Context) -> None:
             if idle and session.activity_at < limit and not session.pending_outcome:
                 session.wants_stop = True
                 db.add(session)
+        _make_room(ctx, db)
         unwanted = [s.id for s in sessions.live(db) if s.wants_stop and s.state == "running"]
     for session_id in unwanted:
         try:
             command(ctx, session_id, "stop")
         except Unavailable:
             continue  # it is ending already, or gone: its burial settles it
+
+
+def _make_room(ctx: Context, db: Orm) -> None:
+    """More runners than sessions allowed: those that only wait for a verdict go, oldest first."""
+    live = sessions.live(db)
+    at_work = {session.id for session in sessions.occupying(db)}
+    waiting = [s for s in live if s.id not in at_work and s.state == "running"]
+    over = len(live) - ctx.settings.max_sessions
+    for session in sorted(waiting, key=lambda s: s.activity_at)[: max(0, over)]:
+        session.wants_stop = True
+        db.add(session)
 
 
 def deliver_messages(ctx: Context) -> None:

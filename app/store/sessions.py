@@ -6,7 +6,7 @@ from sqlalchemy import func, update
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
-from app.models import JournalIndex, Message, Permission, Session, UsageMinute
+from app.models import JournalIndex, Message, Permission, Session, Task, UsageMinute
 
 LIVE_STATES = ("starting", "running")
 
@@ -90,9 +90,23 @@ def usage_since(db: Orm, minute: int) -> list[UsageMinute]:
 
 
 def occupying(db: Orm) -> list[Session]:
-    """Sessions that hold a slot: live ones and those about to be launched."""
-    rows = select(Session).where(col(Session.state).in_(LIVE_STATES) | col(Session.wants_start))
-    return list(db.exec(rows))
+    """Sessions that hold a slot: at work on a running task, or about to be launched for one.
+
+    A runner that only waits for a verdict holds none; it gives way when its agent is needed.
+    """
+    at_work = col(Session.state).in_(LIVE_STATES) & (col(Task.state) == "running")
+    rows = select(Session).join(Task, col(Task.id) == Session.task_id)
+    return list(db.exec(rows.where(at_work | col(Session.wants_start))))
+
+
+def rivals(db: Orm, session: Session) -> list[Session]:
+    """The agent's other live sessions: they stand in the same worktree."""
+    wanted = select(Session).where(
+        Session.agent_id == session.agent_id,
+        Session.id != session.id,
+        col(Session.state).in_(LIVE_STATES),
+    )
+    return list(db.exec(wanted))
 
 
 def wanting_start(db: Orm) -> list[Session]:

@@ -102,10 +102,10 @@ class Supervisor:
         """One after the other: vendors' programs are heavy to start."""
         while True:
             with self._ctx.db.read() as db:
-                waiting = sessions.wanting_start(db)
-            if not waiting:
+                ready = [s for s in sessions.wanting_start(db) if not sessions.rivals(db, s)]
+            if not ready:
                 return
-            session_id = waiting[0].id
+            session_id = ready[0].id
             if await asyncio.to_thread(launching.launch_session, self._ctx, session_id):
                 self.tailer.watch(session_id)
             await asyncio.sleep(self._ctx.settings.start_interval_seconds)

@@ -177,3 +177,31 @@ async def test_stop_keeps_the_work_and_start_goes_on(deck: Deck) -> None:
     await deck.until(lambda: deck.session(task_id).launches == 2)
     await deck.until_task(task_id, "review")
     assert deck.request(task_id).files == 1
+
+
+async def test_an_agent_stands_in_one_task_at_a_time(deck: Deck) -> None:
+    """While one task waits for its verdict the agent does another; then it goes back."""
+    first = deck.add_task(agent="maple", run="echo a > a.txt; git add -A; git commit -qm A")
+    await deck.until_task(first, "review")
+    second = deck.add_task(
+        agent="maple", run="echo b > b.txt; git add -A; git commit -qm B", hang=True
+    )
+    await deck.until(lambda: "tool_result" in deck.journal(second))
+    assert deck.state(first) == "stopped"
+
+    request = deck.request(first)
+    reviews.request_changes(
+        deck.ctx, merge_request_id=request.id or 0, head_sha=request.head_sha, body="More."
+    )
+    await deck.until_task(first, "queued")  # the agent is busy: it waits, and is not mixed in
+    tasks.stop_task(deck.ctx, task_id=second)
+    await deck.until(lambda: deck.session(first).launches == 2)
+    assert deck.session(first).worktree == deck.session(second).worktree
+    await deck.until(lambda: "More." in deck.journal(first))
+    await deck.until_task(first, "review")
+    assert deck.git("-C", deck.session(first).worktree, "branch", "--show-current") == (
+        deck.session(first).branch
+    )
+    tasks.start_task(deck.ctx, task_id=second)
+    await deck.until_task(second, "review")
+    assert [deck.request(task_id).files for task_id in (first, second)] == [1, 1]
