@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-_POSITION = re.compile(r"_t(\d+)s(\d+)n\d+_")
+_POSITION = re.compile(r"_t(\d+)s(\d+)n(\d+)_")
 _INJECTED = re.compile(r"\s*<([a-zA-Z_-]+)(?: [^>]*)?>.*</\1>\s*", re.DOTALL)
 _REFUSED = re.compile(
     r"rejected by (the )?user|doesn't want to proceed|was (denied|declined)|declined this"
@@ -50,10 +50,11 @@ Entry = Prompt | Answer | Result | Interrupted | Steer
 
 
 class Place(msgspec.Struct, frozen=True):
-    """The turn and step to play next, both from 0."""
+    """The turn and step to play next, both from 0, and how many of its calls were made before."""
 
     turn: int = 0
     step: int = 0
+    part: int = 0
     prompts: tuple[str, ...] = ()
     steer: str = ""
     refused: bool = False
@@ -71,6 +72,11 @@ class Conversation(msgspec.Struct, frozen=True):
     stream: bool
     model: str
     thinks: bool
+
+    @property
+    def takes_one_call(self) -> bool:
+        """Whether calls of one answer run side by side: then each gets an answer of its own."""
+        return "exec_command" in self.tools and "Bash" not in self.tools
 
 
 def call_id(prefix: str, turn: int, step: int, index: int) -> str:
@@ -90,7 +96,7 @@ def human_text(text: str) -> Prompt | Interrupted | None:
 
 def locate(history: Iterable[Entry]) -> Place:
     """The place after that history; a prompt in an unfinished turn steers it, it starts no turn."""
-    turn = step = 0
+    turn = step = part = 0
     finished = refused = False
     prompts: list[str] = []
     steer = ""
@@ -105,16 +111,17 @@ def locate(history: Iterable[Entry]) -> Place:
             case Answer(()):
                 finished = True
             case Answer(ids):
-                turn, step = _position(ids[-1]) or (turn, step)
+                turn, step, part = _position(ids[-1]) or (turn, step, 0)
                 step, finished, refused = step + 1, False, False
             case Result(text, is_error):
                 broke = text.lstrip('["').startswith("Exit code")
                 refused |= (is_error and not broke) or bool(_REFUSED.search(text[:2000]))
             case Interrupted():
                 finished = bool(prompts)
-    return Place(turn, step, tuple(prompts), steer, refused)
+    return Place(turn, step, part, tuple(prompts), steer, refused)
 
 
-def _position(identifier: str) -> tuple[int, int] | None:
+def _position(identifier: str) -> tuple[int, int, int] | None:
+    """Turn, step, and the number of the step's calls up to this one."""
     found = _POSITION.search(identifier)
-    return (int(found[1]), int(found[2])) if found else None
+    return (int(found[1]), int(found[2]), int(found[3]) + 1) if found else None

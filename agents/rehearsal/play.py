@@ -1,6 +1,7 @@
 """Picks what the scripted model answers to a request: a `Reply`, in no vendor's words yet."""
 
 import msgspec
+from msgspec import structs
 
 from agents.rehearsal.conversation import Conversation, call_id
 from agents.rehearsal.scenario import Limits, Scenario, Step, Usage
@@ -27,6 +28,21 @@ class Reply(msgspec.Struct, frozen=True):
         return self.output_tokens / self.tokens_per_second if self.tokens_per_second else 0
 
 
+def settle(scenario: Scenario, conversation: Conversation) -> Conversation:
+    """The same conversation, placed back in the last step where it has calls to make yet."""
+    place = conversation.place
+    turns, before = scenario.turns, place.step - 1
+    unfinished = (
+        conversation.takes_one_call
+        and not place.refused
+        and place.turn < len(turns)
+        and 0 <= before < len(turns[place.turn].steps)
+        and 0 < place.part < len(turns[place.turn].steps[before].calls)
+    )
+    now = structs.replace(place, step=before) if unfinished else structs.replace(place, part=0)
+    return structs.replace(conversation, place=now)
+
+
 def next_step(scenario: Scenario, conversation: Conversation) -> Step:
     """The step this request is for; outside the script, a short generic answer."""
     place = conversation.place
@@ -36,6 +52,8 @@ def next_step(scenario: Scenario, conversation: Conversation) -> Step:
         return Step(say=_acknowledgement(place.prompts))
     steps = scenario.turns[place.turn].steps
     step = steps[place.step] if place.step < len(steps) else CLOSING
+    if place.part:
+        return Step(calls=step.calls[place.part :], usage=step.usage)
     if place.refused and step.say_if_refused:
         return Step(say=step.say_if_refused, wait_seconds=step.wait_seconds)
     return step
@@ -52,6 +70,7 @@ def reply(scenario: Scenario, conversation: Conversation, step: Step, prefix: st
     calls = tool_uses(
         step.calls, conversation.tools, conversation.directory, conversation.seen_paths
     )
+    calls = calls[:1] if conversation.takes_one_call else calls
     say = step.say * step.say_repeat
     say = say.replace("{steer}", place.steer).replace("{prompt}", "".join(place.prompts[-1:]))
     think = step.think if conversation.thinks else ""
@@ -60,7 +79,8 @@ def reply(scenario: Scenario, conversation: Conversation, step: Step, prefix: st
         think,
         say,
         tuple(
-            (call_id(prefix, place.turn, place.step, index), use) for index, use in enumerate(calls)
+            (call_id(prefix, place.turn, place.step, index), use)
+            for index, use in enumerate(calls, place.part)
         ),
         step.usage or scenario.usage,
         scenario.limits,

@@ -12,7 +12,7 @@ from agents.rehearsal import anthropic, openai
 from agents.rehearsal.connection import cut
 from agents.rehearsal.conversation import Conversation
 from agents.rehearsal.failures import HTTP_KINDS, STREAM_KINDS, Failure, Ledger
-from agents.rehearsal.play import Reply, next_step, reply
+from agents.rehearsal.play import Reply, next_step, reply, settle
 from agents.rehearsal.scenario import Library, Limits
 from agents.rehearsal.wire import ErrorAnswer, Frame, fresh_id
 
@@ -55,6 +55,7 @@ class Stage:
             return refusal(404, f"no scenario {name!r}; known: {known}")
         if body.get("previous_response_id"):
             return refusal(400, "previous_response_id is not kept here; send the whole input")
+        conversation = settle(scenario, conversation)
         step = next_step(scenario, conversation)
         failure = self._ledger.due(name, conversation, step)
         headers = wire.limit_headers(scenario.limits, request.headers, failure)

@@ -9,6 +9,12 @@ import pytest
 
 from agents.journal import last_seq, records_from
 
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.ndjson"
+
+
 _WRITER = """
 import os, sys
 from pathlib import Path
