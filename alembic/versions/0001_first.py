@@ -157,6 +157,7 @@ def upgrade() -> None:
         big("cache_read_tokens"),
         real("cost_usd", nullable=True),
         number("turns"),
+        number("touched_seq"),
         text("pending_outcome"),
         time("pending_resets_at", nullable=True),
         time("activity_at"),

@@ -53,6 +53,7 @@ class Session(SQLModel, table=True):
     cache_read_tokens: int = Field(default=0, sa_type=BigInteger)
     cost_usd: float | None = None  # None: unknown, never 0
     turns: int = 0
+    touched_seq: int = 0  # the last record after which the worktree may differ
     pending_outcome: str = ""  # of the last ended turn, until the supervisor has acted on it
     pending_resets_at: datetime | None = optional_time_field()
     activity_at: datetime = time_field()  # since when in this activity

@@ -83,6 +83,7 @@ def _apply_work(session: Session, event: ev.Event, at: datetime, effects: Effect
             session.last_line = _line(("$ " if event.tool == "execute" else "") + event.title)
             _working(session, at)
         case ev.ToolResult():
+            session.touched_seq = session.seq
             _close_call(session, event.call_id)
             _working(session, at)
         case ev.PermissionRequested():
@@ -159,6 +160,7 @@ def _count(session: Session, usage: ev.Usage, at: datetime, effects: Effects) ->
 
 def _end_turn(session: Session, event: ev.TurnEnded, at: datetime) -> None:
     session.turns += 1
+    session.touched_seq = session.seq
     session.fold = {}
     session.summary = event.summary or session.summary
     session.pending_outcome = event.outcome

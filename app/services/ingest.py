@@ -92,7 +92,7 @@ def reset(db: Orm, session: Session) -> None:
 _FOLDED = (
     "offset", "seq", "event_count", "digest", "fold", "last_line", "summary", "error",
     "error_message", "output_tokens", "input_tokens", "cache_write_tokens", "cache_read_tokens",
-    "cost_usd", "turns", "pending_outcome", "pending_resets_at", "last_event_at",
+    "cost_usd", "turns", "touched_seq", "pending_outcome", "pending_resets_at", "last_event_at",
 )  # fmt: skip
 
 

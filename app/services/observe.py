@@ -12,16 +12,16 @@ from app.services.launching import worktree_of
 from app.services.scene import session_scene
 from app.store import sessions
 
-_seen: dict[str, int] = {}  # session id to the sequence number last looked at
+_seen: dict[str, int] = {}  # session id to the record after which it was last looked at
 
 
 def observe_sessions(ctx: Context) -> None:
-    """Renew the stored diff of each live session that did something since the last look."""
+    """Renew the stored diff of each live session whose tools did something since the last look."""
     with ctx.db.read() as db:
         live = [session for session in sessions.live(db) if session.worktree]
     for session in live:
-        if _seen.get(session.id) != session.seq:
-            _seen[session.id] = session.seq
+        if _seen.get(session.id, 0) != session.touched_seq:
+            _seen[session.id] = session.touched_seq
             _observe(ctx, session.id)
     for gone in _seen.keys() - {session.id for session in live}:
         del _seen[gone]
