@@ -1,5 +1,6 @@
 """Runners' comings and goings: adopt what lives, bury what died, stop what should stop."""
 
+import time
 from datetime import timedelta
 
 from sqlmodel import Session as Orm
@@ -11,6 +12,10 @@ from app.models.base import utc_now
 from app.services.context import Context
 from app.services.sessions import command
 from app.store import sessions, tasks
+
+RETRY_SECONDS = 5.0  # between two tries to hand over one message
+GIVE_UP_AFTER = timedelta(minutes=30)
+_tried: dict[str, float] = {}  # message id to the time of its last failed try
 
 
 def take_stock(ctx: Context) -> tuple[list[str], list[str]]:
@@ -43,10 +48,10 @@ def bury(ctx: Context, session_id: str) -> bool:
         _settle(session, has_exited=(directory / "exit.json").exists())
         db.add(session)
         task = tasks.get(db, session.task_id)
-        crashed = session.state == "crashed" and not session.wants_stop
-        if task is not None and crashed and task.state == "running":
+        unasked = not session.wants_stop and not session.pending_outcome
+        if task is not None and unasked and task.state == "running":
             task.state = "failed"
-            task.state_reason = session.error_message or "The agent's runner died; resume it."
+            task.state_reason = session.error_message or "The agent's program ended; resume it."
             db.add(task)
         session.wants_stop = False
     ctx.publish("fleet", "tasks", "inbox", f"session:{session_id}", "wake")
@@ -97,10 +102,14 @@ def deliver_messages(ctx: Context) -> None:
 
 def _deliver(ctx: Context, message: Message) -> bool:
     fields = {"message_id": message.id, "text": message.text, "origin": message.origin}
+    if time.monotonic() - _tried.get(message.id, -RETRY_SECONDS) < RETRY_SECONDS:
+        return False
     try:
         command(ctx, message.session_id, "say", **fields)
-    except Unavailable:
-        return False  # starting or gone: it stays queued
+    except Unavailable as error:
+        _tried[message.id] = time.monotonic()
+        return _give_up(ctx, message, str(error))
+    _tried.pop(message.id, None)
     with ctx.db.write() as db:
         row = db.merge(message)
         row.state, row.delivered_at = "delivered", utc_now()
@@ -111,6 +120,19 @@ def _deliver(ctx: Context, message: Message) -> bool:
             task.state, task.state_reason = "running", ""
             db.add(task)
     ctx.publish(f"session:{message.session_id}", "tasks", "fleet")
+    return True
+
+
+def _give_up(ctx: Context, message: Message, why: str) -> bool:
+    """Starting or gone: it stays queued, but not for ever. True where it is given up."""
+    if utc_now() - message.created_at < GIVE_UP_AFTER:
+        return False
+    with ctx.db.write() as db:
+        row = db.merge(message)
+        row.state, row.error = "failed", why
+        db.add(row)
+    _tried.pop(message.id, None)
+    ctx.publish(f"session:{message.session_id}", "inbox")
     return True
 
 

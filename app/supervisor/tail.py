@@ -99,6 +99,7 @@ class Tailer:
         while True:
             try:
                 async for _size in control.watch(directory):
+                    self.gone.discard(session_id)
                     self._mark(session_id)
             except AgentError:
                 pass

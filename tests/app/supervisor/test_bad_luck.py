@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agents import control
 from app.errors import Conflict, RepositoryRefused
 from app.models import Task
 from app.services import accounts, agents, repositories, reviews, sessions, tasks
@@ -127,3 +128,15 @@ def test_what_is_no_repository_is_refused(
     make(path)  # type: ignore[operator]
     with pytest.raises(RepositoryRefused, match=said):
         repositories.add_repository(ctx, path=str(path))
+
+
+async def test_a_program_that_just_ends_leaves_no_task_running(deck: Deck) -> None:
+    """The runner is asked to stop behind the supervisor's back, in the middle of a turn."""
+    task_id = deck.add_task(run=WRITE, hang=True)
+    await deck.until(lambda: "tool_result" in deck.journal(task_id))
+    directory = deck.ctx.home.session(deck.session(task_id).id)
+    await control.request(directory, "stop")
+    task = await deck.until_task(task_id, "failed")
+    assert "ended; resume it" in task.state_reason
+    sessions.say(deck.ctx, session_id=deck.session(task_id).id, text="Go on.")
+    await deck.until_task(task_id, "review")
