@@ -62,7 +62,10 @@ class Guard:
         return oldest is not None and time.monotonic() - oldest < LOGIN_WINDOW_SECONDS
 
     def log_in(self, given: str) -> bool:
-        """Whether the token is right; a wrong one counts. Ask `is_throttled` first."""
+        """Whether the token is right; a wrong one counts.
+
+        The right one is always let in: who guesses, an agent say, must not lock the human out.
+        """
         if self.is_token(given):
             return True
         self._failures.append(time.monotonic())
@@ -159,18 +162,21 @@ class Door:
 
     def _bearer(self, given: str) -> None:
         kind, _, token = given.partition(" ")
-        if self.guard.is_throttled():
+        was_throttled = self.guard.is_throttled()
+        if kind.lower() == "bearer" and self.guard.log_in(token.strip()):
+            return
+        if was_throttled:
             raise Refused(429, "Too many wrong tokens; wait a minute.")
-        if kind.lower() != "bearer" or not self.guard.log_in(token.strip()):
-            raise Refused(401, "The token is not valid; `quarterdeck token` prints it.")
+        raise Refused(401, "The token is not valid; `quarterdeck token` prints it.")
 
     def _token_in_url(self, scope: Scope) -> Response:
         """The printed URL: the token becomes a cookie and leaves the address bar."""
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         token = next((value for name, value in query if name == "token"), "")
-        if self.guard.is_throttled():
-            raise Refused(429, "Too many wrong tokens; wait a minute.")
+        was_throttled = self.guard.is_throttled()
         if not self.guard.log_in(token):
+            if was_throttled:
+                raise Refused(429, "Too many wrong tokens; wait a minute.")
             return RedirectResponse("/login?wrong=1", status_code=303)
         rest = urlencode([(name, value) for name, value in query if name != "token"])
         # "//host/path" would leave the site: keep one slash.

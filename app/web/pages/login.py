@@ -22,10 +22,10 @@ def form(wrong: str = "") -> HTMLResponse:
 
 @router.post("/login")
 def log_in(request: Request, guard: Gate, token: Annotated[str, Form()] = "") -> Response:
-    if guard.is_throttled():
-        return HTMLResponse(fragment("login.html", problem=_SLOW), 429)
+    was_throttled = guard.is_throttled()
     if not guard.log_in(token.strip()):
-        return HTMLResponse(fragment("login.html", problem=_WRONG), 401)
+        problem, status = (_SLOW, 429) if was_throttled else (_WRONG, 401)
+        return HTMLResponse(fragment("login.html", problem=problem), status)
     response = RedirectResponse("/", status_code=303)
     set_cookie(response, request.scope, guard)
     return response
