@@ -50,6 +50,17 @@ class RepositoryGiven(Given):
     base_branch: str | None = None
 
 
+class QuotaWindowView(View):
+    kind: str = Field(description="`five_hour`, `seven_day`, `requests_per_minute` ...")
+    used_percent: float | None = Field(description="Null: it has reset since it was read.")
+    window_minutes: int | None
+    resets_at: datetime | None
+    is_refused: bool = Field(description="The vendor turns requests away for it.")
+    is_stale: bool = Field(description="Read more than ten minutes ago.")
+    source: str
+    observed_at: datetime
+
+
 class AccountView(View):
     name: str
     driver: str
@@ -60,6 +71,9 @@ class AccountView(View):
     is_rehearsal: bool
     limited_until: datetime | None
     created_at: datetime
+    windows: list[QuotaWindowView] = Field(
+        [], description="What its meters told last; a window that was never reported is absent."
+    )
 
 
 class AccountGiven(Given):

@@ -22,6 +22,7 @@ class Effects:
     resolved: dict[str, ev.PermissionResolved] = field(default_factory=dict)
     void_permissions: bool = False  # the turn is over: nobody waits for the answers
     usage: dict[tuple[str, int], ev.Usage] = field(default_factory=dict)  # (model, minute)
+    quota: list[tuple[datetime, ev.Quota]] = field(default_factory=list)  # (when told, what)
     index: list[tuple[int, int]] = field(default_factory=list)  # (seq, offset of the record)
 
     def void(self) -> None:
@@ -98,6 +99,8 @@ def _apply_work(session: Session, event: ev.Event, at: datetime, effects: Effect
             _working(session, at)
         case ev.Usage():
             _count(session, event, at, effects)
+        case ev.Quota():
+            effects.quota.append((at, event))
         case ev.Notice() if event.level != "info":
             session.last_line = _line(event.text)
         case _:

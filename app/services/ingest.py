@@ -21,6 +21,7 @@ from app.models import JournalIndex, Permission, Session, UsageMinute
 from app.models.base import utc_now
 from app.services.context import Context
 from app.services.fold import Effects, fold
+from app.services.quota import store_readings
 from app.store import sessions
 
 BATCH_BYTES = 4_000_000
@@ -68,6 +69,7 @@ def store_chunks(ctx: Context, chunks: list[Chunk]) -> set[str]:
             db.add(session)
             db.flush()
             _store_effects(db, session.id, effects)
+            store_readings(db, session.account_id, effects.quota)
     return stale
 
 

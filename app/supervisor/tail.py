@@ -167,3 +167,5 @@ class Tailer:
         kinds = {type(record.event).__name__ for chunk in chunks for record in chunk.records}
         if kinds & {"PermissionRequested", "PermissionResolved", "TurnEnded", "Exited"}:
             self._bus.publish("inbox", "tasks", "wake")
+        if "Quota" in kinds:
+            self._bus.publish("accounts")

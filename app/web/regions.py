@@ -11,7 +11,7 @@ from typing import Any
 from app.errors import NotFound
 from app.models.base import utc_now
 from app.services.context import Context
-from app.web.contexts import agents, fleet, reviews, snapshot, tasks
+from app.web.contexts import accounts, agents, fleet, reviews, snapshot, tasks
 from app.web.render import fragment
 
 
@@ -109,6 +109,11 @@ def _reviews(snap: snapshot.Snapshot, ctx: Context) -> Parts:
     return {"reviews": _part("reviews/_list.html", reviews=data, now=snap.now)}
 
 
+def _accounts(snap: snapshot.Snapshot, ctx: Context) -> Parts:
+    cards = accounts.listing(ctx, snap)
+    return {"accounts": _part("accounts/_list.html", cards=cards, now=snap.now)}
+
+
 def _review_region(ctx: Context, key: str) -> Region:
     """`key` is "12:SHA": the commit that the page shows, which a verdict is bound to."""
     number, _, seen = key.partition(":")
@@ -150,4 +155,5 @@ _SIMPLE: dict[str, tuple[frozenset[str], Callable[[snapshot.Snapshot, Context], 
     "inbox": (_EVERYTHING, _inbox),
     "tasks": (frozenset({"tasks", "reviews", "fleet"}), _tasks),
     "reviews": (frozenset({"reviews"}), _reviews),
+    "accounts": (frozenset({"accounts", "inbox"}), _accounts),
 }

@@ -22,6 +22,7 @@ from app.models import (
     JournalIndex,
     MergeRequest,
     Permission,
+    QuotaReading,
     Repository,
     Session,
     Task,
@@ -77,6 +78,12 @@ def account(
     ctx: Context, name: str = "Max 20x", driver: str = "claude_code", **more: Any
 ) -> Account:
     return save(ctx, Account(**{"name": name, "driver": driver} | more))
+
+
+def quota(ctx: Context, login: Account, kind: str, used_percent: float, **more: Any) -> None:
+    """The newest reading of one window, read just now unless said otherwise."""
+    given = {"account_id": login.id, "kind": kind, "used_percent": used_percent, "source": "test"}
+    save(ctx, QuotaReading(**given | more))
 
 
 def agent(ctx: Context, name: str = "maple", login: Account | None = None, **more: Any) -> Agent:
@@ -164,7 +171,9 @@ def usage(ctx: Context, worker: Session, per_minute: list[int]) -> None:
     first = now - len(per_minute) + 1
     with ctx.db.write() as db:
         for offset, tokens in enumerate(per_minute):
-            row = UsageMinute(session_id=worker.id, model="m", minute=first + offset)
+            row = UsageMinute(
+                session_id=worker.id, model=worker.model or "m", minute=first + offset
+            )
             row.output_tokens = tokens
             db.add(row)
 

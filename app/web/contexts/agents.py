@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from app.errors import NotFound
 from app.models import Account, Agent, MergeRequest, Message, Permission, Session, Task
-from app.services import diffs
+from app.services import diffs, prices
 from app.services.context import Context
 from app.services.diffs import StoredDiff
-from app.store import accounts, agents, merge_requests, sessions, tasks
+from app.services.prices import Equivalent
+from app.store import accounts, agents, merge_requests, sessions, tasks, usage
 from app.store.sessions import LIVE_STATES
 from app.web.contexts.snapshot import state_of
 
@@ -24,6 +25,7 @@ class AgentView:
     request: MergeRequest | None
     older: list[Session]
     titles: dict[int, str]  # task titles of the older sessions, by task id
+    equivalent: Equivalent | None  # at list price, where the vendor gave no cost
     diff: StoredDiff | None = None
 
     @property
@@ -52,6 +54,7 @@ def head(ctx: Context, name: str, session_id: str | None = None) -> AgentView:
             if shown is None or shown.agent_id != agent.id:
                 raise NotFound(f"{name} has no session {session_id!r}; its page lists them.")
         task = tasks.get(db, shown.task_id) if shown else None
+        tokens = usage.of_session(db, shown.id) if shown and shown.cost_usd is None else []
         titles = {row.task_id: tasks.get(db, row.task_id) for row in every}
         return AgentView(
             agent=agent,
@@ -64,6 +67,7 @@ def head(ctx: Context, name: str, session_id: str | None = None) -> AgentView:
             request=merge_requests.of_task(db, shown.task_id) if shown else None,
             older=every,
             titles={key: row.title for key, row in titles.items() if row is not None},
+            equivalent=prices.equivalent(tokens) if tokens else None,
         )
 
 

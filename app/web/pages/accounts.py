@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.services import accounts as accounts_service
 from app.web import answers
-from app.web.contexts import snapshot
+from app.web.contexts import accounts, snapshot
 from app.web.deps import Ctx
 from app.web.render import page
 
@@ -18,11 +18,8 @@ router = APIRouter()
 @router.get("/accounts")
 def index(request: Request, ctx: Ctx) -> Response:
     snap = snapshot.take(ctx)
-    users: dict[int, list[str]] = {}
-    for agent in snap.agents:
-        users.setdefault(agent.account_id, []).append(agent.name)
-    accounts = list(snap.accounts.values())
-    return page(request, "accounts/index.html", snap=snap, accounts=accounts, users=users)
+    cards = accounts.listing(ctx, snap)
+    return page(request, "accounts/index.html", live="accounts", snap=snap, cards=cards)
 
 
 @router.post("/accounts")

@@ -68,6 +68,13 @@ def test_tokens_add_up_and_an_unknown_cost_stays_unknown() -> None:
     assert counted.output_tokens == 10
 
 
+def test_a_meter_reading_is_handed_on_with_its_time() -> None:
+    reading = ev.Quota([ev.QuotaWindow("five_hour", 40)])
+    session, effects = folded(reading)
+    assert effects.quota == [(NOW, reading)]
+    assert session.activity == "waiting_slot"
+
+
 EVENTS = st.lists(
     st.sampled_from(
         [
@@ -80,6 +87,7 @@ EVENTS = st.lists(
             ASK,
             ev.PermissionResolved("q1", "deny"),
             ev.Usage("model", output_tokens=3),
+            ev.Quota([ev.QuotaWindow("five_hour", 40)]),
             ev.Retrying("overloaded", "Busy."),
             ev.Failed("auth", "No login."),
             ev.TurnEnded("t", "completed", "Done."),

@@ -35,6 +35,27 @@ def fill(ctx: Context) -> None:
         ctx, "research key", "anthropic_api", auth="api_key", secret_env="ANTHROPIC_API_KEY"
     )
     box = make.account(ctx, "box-2", "openai_api", auth="none", base_url="http://box-2:8000/v1")
+    for login, kind, minutes, used, left, read in (
+        (big, "five_hour", 300, 61, 72, 2),
+        (big, "seven_day", 10080, 74, 3200, 2),
+        (big, "seven_day_opus", 10080, 31, 3200, 2),
+        (small, "five_hour", 300, 100, 72, 40),
+        (small, "seven_day", 10080, 22, 1920, 40),
+        (codex, "five_hour", 300, 12, -3, 19),
+        (codex, "seven_day", 10080, 48, 5300, 19),
+        (key, "requests_per_minute", 1, 8, 1, 0),
+    ):
+        make.quota(
+            ctx,
+            login,
+            kind,
+            used,
+            window_minutes=minutes,
+            resets_at=now + timedelta(minutes=left),
+            observed_at=now - timedelta(minutes=read),
+            status="rejected" if used == 100 else "allowed",
+            refused_until=now + timedelta(minutes=left) if used == 100 else None,
+        )
     with ctx.db.write() as db:
         small.limited_until = now + timedelta(hours=1, minutes=12)
         db.merge(small)

@@ -50,8 +50,8 @@ PAYLOADS = [
 FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 TAGS = set(
     """html head meta title link script body a header nav button span p b i section main article
-    footer svg polyline aside h1 h2 ul ol li div dialog input dl dt dd kbd form pre details summary
-    textarea label select option template table colgroup col tbody thead tr td th time code
+    footer svg polyline rect aside h1 h2 ul ol li div dialog input dl dt dd kbd form pre details
+    summary textarea label select option template table colgroup col tbody thead tr td th time code
     hx-partial""".split()  # noqa: SIM905
 )
 LINKS = ("href", "src", "action", "formaction", "hx-get", "hx-post", "hx-ws:connect")
@@ -59,7 +59,7 @@ PAGES = [
     "/", "/inbox", "/reviews", "/reviews/1", "/tasks", "/accounts", "/agents", "/agents/maple",
     "/go?q=",
 ]  # fmt: skip
-REGIONS = ["strip", "fleet", "inbox", "tasks", "reviews", "review:1:x", "agent:maple"]
+REGIONS = ["strip", "fleet", "inbox", "tasks", "reviews", "accounts", "review:1:x", "agent:maple"]
 
 
 @pytest.fixture(params=range(0, len(PAYLOADS), 6))
@@ -80,6 +80,7 @@ def furnish(ctx: Context, evil: str) -> None:
     login = make.account(
         ctx, f"{evil}{make.sha()[:4]}", base_url=evil, config_dir=evil, secret_env=evil
     )
+    make.quota(ctx, login, evil, 50, source=evil, window_minutes=300)
     agent = make.agent(ctx, "maple" if first else f"a{make.sha()[:6]}", login, model=evil)
     task = make.task(
         ctx,

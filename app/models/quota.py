@@ -1,0 +1,36 @@
+"""Quota windows as an account's meters told them: the newest reading of each, and a history.
+
+A window that was never reported has no row; it is never 0 %.
+"""
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from app.models.base import optional_time_field, time_field
+
+SAMPLE_SECONDS = 300
+
+
+class QuotaReading(SQLModel, table=True):
+    """The newest reading of one window of one account."""
+
+    account_id: int = Field(primary_key=True, foreign_key="account.id")
+    kind: str = Field(primary_key=True)  # five_hour, seven_day, requests_per_minute ...
+    used_percent: float  # 0 to 100
+    window_minutes: int | None = None
+    resets_at: datetime | None = optional_time_field()
+    status: str = "allowed"  # allowed | warning | rejected
+    refused_until: datetime | None = optional_time_field()  # until then `rejected` holds
+    source: str = ""
+    observed_at: datetime = time_field()
+
+
+class QuotaSample(SQLModel, table=True):
+    """A window's last reading in each five minutes: what forecasts are made from."""
+
+    account_id: int = Field(primary_key=True, foreign_key="account.id")
+    kind: str = Field(primary_key=True)
+    slot: int = Field(primary_key=True)  # unix time // SAMPLE_SECONDS
+    observed_at: datetime = time_field()
+    used_percent: float
