@@ -25,7 +25,7 @@ def settle_turns(ctx: Context) -> int:
     for session in waiting:
         _settle(ctx, session)
     if waiting:
-        ctx.publish("tasks", "fleet", "reviews", "inbox", "wake")
+        ctx.publish("tasks", "fleet", "reviews", "inbox", "accounts", "wake")
     return len(waiting)
 
 
