@@ -3,9 +3,9 @@
 import os
 import shutil
 import signal
-import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from agents import launch, reaper
@@ -91,5 +91,6 @@ def bury(home: Home) -> None:
         pid = launch.holder(directory)
         if pid is not None:
             reaper.kill_descendants(pid, 0.0, directory.name)
-            subprocess.run(["kill", "-9", str(pid)], check=False)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         reaper.kill_marked(directory.name)

@@ -4,11 +4,12 @@ import os
 import select
 import subprocess
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents import sandbox
+from agents import reaper, sandbox
 from agents.base import LaunchSpec
 from app.git.run import kill_group
 from app.services.context import Context
@@ -39,9 +40,11 @@ def run_boxed(
     env: dict[str, str] | None = None,
 ) -> Ended:
     """Run it to its end or limit; blocking. Output goes to `log`, cut where it grows too long."""
-    whole_env = child_environment(home, "quarterdeck") | {"CI": "true"} | (env or {})
+    mark = f"boxed-{uuid.uuid4().hex[:12]}"
+    given = {"CI": "true", reaper.MARK: mark} | (env or {})
+    whole_env = child_environment(home, "quarterdeck") | given
     spec = LaunchSpec(
-        session_id=log.stem,
+        session_id=mark,
         driver="",
         cwd=str(cwd),
         home=str(home),
@@ -66,6 +69,7 @@ def run_boxed(
         exit_code = None
     finally:
         kill_group(process)
+        reaper.kill_marked(mark)  # a daemon that left the group, where no box ended it
         if process.stdout is not None:
             process.stdout.close()
     tail = _tail(log)

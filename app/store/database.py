@@ -16,6 +16,11 @@ _SQLITE_PRAGMAS = (
     "PRAGMA busy_timeout = 10000",
     "PRAGMA journal_size_limit = 67108864",
 )
+# As busy_timeout there: nothing waits for a database without end.
+_POSTGRES_BOUNDS = {
+    "connect_timeout": 10,
+    "options": "-c statement_timeout=60000 -c lock_timeout=10000",
+}
 
 
 class Database:
@@ -23,7 +28,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        is_sqlite = url.startswith("sqlite")
+        bounds = {} if is_sqlite else _POSTGRES_BOUNDS
+        self.engine = create_engine(url, pool_pre_ping=not is_sqlite, connect_args=bounds)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         # One writer thread at a time: SQLite allows no more, and a queue beats SQLITE_BUSY.
         self._writer = threading.Lock()
