@@ -261,7 +261,9 @@ async def test_long_output_is_cut_with_a_mark(own: RehearsalServer, tmp_path: Pa
         assert (await live.turn()).outcome == "completed"
         told = "".join(piece.text for piece in live.host.of(ToolOutput))
         told += live.host.of(ToolResult)[0].output
-        assert told.startswith("0123456789abcdef\n")
+        # The program skips pieces of so fast an output when it is short of time, the first one
+        # too; how much becomes events, and that we say where we stopped, is ours to keep.
+        assert told.count("0123456789abcdef\n") > 10_000
         assert 256 * 1024 <= len(told) < 257 * 1024
         assert told.count("[cut at 256 KB") == 1
 
