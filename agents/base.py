@@ -9,10 +9,20 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from agents.events import Decision, Event
+from agents.events import Decision, Event, Quota
 
 Permissions = Literal["ask", "auto"]  # ask the human, or let the sandbox be the guard
 Auth = Literal["subscription", "api_key", "none"]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A subscription plan. Vendors publish no sizes: these are priors, until we measured."""
+
+    id: str  # what the vendor's own program calls it, in small letters
+    label: str
+    price_usd_month: float
+    week_usd: float  # what a week of it holds, in dollars at list price
+    short_usd: float  # what its five hours hold
 
 
 class Capabilities(msgspec.Struct, frozen=True):
@@ -33,6 +43,21 @@ class Capabilities(msgspec.Struct, frozen=True):
     default_model: str = ""
     login_command: str = ""  # what the human types to log in, {config_dir} filled in
     docs: str = ""
+    family: str = ""  # drivers of one family can carry on each other's conversations
+    carries: bool = False  # `Driver.carry`: a conversation can go on under another login
+    plans: tuple[Plan, ...] = ()
+    has_usage_logs: bool = False  # `agents.meters` reads what it leaves in the account's directory
+
+
+class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the vendor's own program says of an account; asking costs no tokens."""
+
+    logged_in: bool | None = None  # None: the vendor does not tell
+    identity: str = ""  # e-mail or account id; "" where it is not told
+    plan: str = ""  # an id of `Capabilities.plans` where it is one of these
+    quota: Quota | None = None  # the windows as of now; None: there is no meter
+    credits: str = ""  # credits and banked resets in a few words
+    problem: str = ""  # one sentence with the way out, where something is wrong
 
 
 class Availability(msgspec.Struct, frozen=True):
@@ -137,6 +162,14 @@ class Driver(Protocol):
 
     def available(self, endpoint: Endpoint, env: dict[str, str]) -> Availability:
         """Binary found, version good, logged in according to the vendor's own status command."""
+
+    def read_account(self, endpoint: Endpoint, env: dict[str, str]) -> AccountReport:
+        """Ask the vendor's program for login, plan and meters; blocks up to 30 s, never raises."""
+
+    def carry(
+        self, conversation_id: str, cwd: str, home: str, source: Endpoint, target: Endpoint
+    ) -> bool:
+        """Make a stopped conversation resumable under another login; False where it cannot be."""
 
     def connect(self, host: Host) -> Connection:
         """A connection for this spec; nothing is started before `Connection.start`."""

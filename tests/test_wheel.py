@@ -75,6 +75,7 @@ def test_it_adds_two_names_and_holds_what_it_needs(wheel: Path) -> None:
         "_root/alembic/env.py",
         "_root/alembic/versions/0001_first.py",
         "_root/alembic/versions/0002_quota.py",
+        "_root/alembic/versions/0003_throughput.py",
     }
     assert {f"quarterdeck/{name}" for name in held} <= set(names)
     assert f"quarterdeck-{__version__}.dist-info/licenses/LICENSE" in names

@@ -16,4 +16,9 @@ class Agent(SQLModel, table=True):
     permissions: str = "ask"  # ask | auto
     instructions: str = ""  # persona, appended to the vendor's system prompt
     is_enabled: bool = True  # the dispatcher gives work to enabled agents only
+    is_movable: bool = True  # the balancer may send it to another account
+    quota_unit: str = (
+        ""  # "" = no limit | tokens (output) | usd | percent (of its account's budget)
+    )
+    quota_per_day: float | None = None  # in quota_unit, from 00:00 UTC on
     created_at: datetime = time_field()

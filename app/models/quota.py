@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlmodel import Field, SQLModel
 
-from app.models.base import optional_time_field, time_field
+from app.models.base import UtcDateTime, optional_time_field, time_field
 
 SAMPLE_SECONDS = 300
 
@@ -24,6 +24,7 @@ class QuotaReading(SQLModel, table=True):
     refused_until: datetime | None = optional_time_field()  # until then `rejected` holds
     source: str = ""
     observed_at: datetime = time_field()
+    capacity_usd: float | None = None  # measured: what the whole window holds, at list price
 
 
 class QuotaSample(SQLModel, table=True):
@@ -34,3 +35,13 @@ class QuotaSample(SQLModel, table=True):
     slot: int = Field(primary_key=True)  # unix time // SAMPLE_SECONDS
     observed_at: datetime = time_field()
     used_percent: float
+
+
+class QuotaEnd(SQLModel, table=True):
+    """How full a budget was when it reset: what expired unused is the rest."""
+
+    account_id: int = Field(primary_key=True, foreign_key="account.id")
+    kind: str = Field(primary_key=True)
+    ended_at: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    used_percent: float  # the last reading before the end
+    capacity_usd: float | None = None

@@ -33,6 +33,9 @@ class Session(SQLModel, table=True):
     is_sandboxed: bool = False
     conversation_id: str = ""  # the vendor's id, last seen: resume needs it
     launches: int = 0  # runners so far
+    handover: str = ""  # what a new conversation is told of the one before it, task and all
+    continues_id: str = ""  # the session whose work this one goes on with
+    counted_seq: int = 0  # its activities up to here are in the agents' clocks; never set back
     wants_start: bool = False  # the supervisor launches a runner for it
     wants_stop: bool = False  # the supervisor stops its runner
     ends: bool = False  # with the next stop it is over for good
@@ -69,18 +72,6 @@ class JournalIndex(SQLModel, table=True):
     session_id: str = Field(primary_key=True, foreign_key="session.id")
     seq: int = Field(primary_key=True)
     offset: int = Field(sa_type=BigInteger)
-
-
-class UsageMinute(SQLModel, table=True):
-    """Tokens of one session and model in one minute: sparklines and gauges read these."""
-
-    session_id: str = Field(primary_key=True, foreign_key="session.id")
-    model: str = Field(primary_key=True)
-    minute: int = Field(primary_key=True, index=True)  # unix time // 60
-    output_tokens: int = 0
-    input_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_read_tokens: int = 0
 
 
 class Message(SQLModel, table=True):

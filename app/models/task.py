@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlmodel import Field, SQLModel
 
-from app.models.base import optional_time_field, time_field
+from app.models.base import json_field, optional_time_field, time_field
 
 # draft: kept back by the human · queued: waits for an agent · running · parked: waits for a quota
 # · review: has an open merge request · done · failed: needs a human · cancelled
@@ -21,6 +21,13 @@ class Task(SQLModel, table=True):
     state: str = Field(default="queued", index=True)
     state_reason: str = ""  # one sentence for the human: why parked, failed, cancelled
     position: float = 0.0  # order of the backlog, smallest first
+    priority: int = 0  # higher first; within one priority by position
+    deadline_at: datetime | None = optional_time_field()
+    is_deferrable: bool = False  # filler: only for quota that would expire unused
+    after: list[int] = json_field(list)  # tasks that must be done before
+    models: list[str] = json_field(list)  # that may do it; [] = any
+    may_overflow: bool = False  # may be paid by use, on a key
+    wanted_account_id: int | None = Field(default=None, foreign_key="account.id")
     wanted_agent_id: int | None = Field(default=None, foreign_key="agent.id")
     agent_id: int | None = Field(default=None, foreign_key="agent.id", index=True)
     parked_until: datetime | None = optional_time_field()

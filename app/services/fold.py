@@ -21,8 +21,14 @@ class Effects:
     asked: list[ev.PermissionRequested] = field(default_factory=list)
     resolved: dict[str, ev.PermissionResolved] = field(default_factory=dict)
     void_permissions: bool = False  # the turn is over: nobody waits for the answers
-    usage: dict[tuple[str, int], ev.Usage] = field(default_factory=dict)  # (model, minute)
-    quota: list[tuple[datetime, ev.Quota]] = field(default_factory=list)  # (when told, what)
+    account_id: int = 0  # which pays for the records that come now
+    usage: dict[tuple[int, str, int], ev.Usage] = field(default_factory=dict)
+    """By account, model and minute."""
+    quota: list[tuple[int, datetime, ev.Quota]] = field(default_factory=list)
+    """Account, when told, what."""
+    activities: list[tuple[int, datetime, str]] = field(default_factory=list)
+    """Sequence number, since when, which."""
+    conversations: set[str] = field(default_factory=set)  # the vendor's ids
     index: list[tuple[int, int]] = field(default_factory=list)  # (seq, offset of the record)
 
     def void(self) -> None:
@@ -38,7 +44,10 @@ def fold(session: Session, record: ev.Record, offset: int, effects: Effects) -> 
     session.seq = record.seq
     session.event_count += 1
     session.last_event_at = record.at
+    before = session.activity
     _apply(session, record.event, record.at, effects)
+    if session.activity != before:
+        effects.activities.append((record.seq, record.at, session.activity))
 
 
 def _apply(session: Session, event: ev.Event, at: datetime, effects: Effects) -> None:
@@ -47,6 +56,8 @@ def _apply(session: Session, event: ev.Event, at: datetime, effects: Effects) ->
         case ev.SessionStarted():
             session.conversation_id = event.conversation_id or session.conversation_id
             session.model = event.model or session.model
+            if event.conversation_id:
+                effects.conversations.add(event.conversation_id)
             session.fold = {}
             _become(session, "idle", at)
         case ev.TurnStarted():
@@ -100,7 +111,7 @@ def _apply_work(session: Session, event: ev.Event, at: datetime, effects: Effect
         case ev.Usage():
             _count(session, event, at, effects)
         case ev.Quota():
-            effects.quota.append((at, event))
+            effects.quota.append((effects.account_id, at, event))
         case ev.Notice() if event.level != "info":
             session.last_line = _line(event.text)
         case _:
@@ -150,10 +161,11 @@ def _count(session: Session, usage: ev.Usage, at: datetime, effects: Effects) ->
     session.cache_read_tokens += usage.cache_read_tokens
     if usage.cost_usd is not None:
         session.cost_usd = (session.cost_usd or 0.0) + usage.cost_usd
-    key = (usage.model or session.model, int(at.timestamp()) // 60)
-    so_far = effects.usage.get(key, ev.Usage(model=key[0]))
+    model = usage.model or session.model
+    key = (effects.account_id, model, int(at.timestamp()) // 60)
+    so_far = effects.usage.get(key, ev.Usage(model=model))
     effects.usage[key] = ev.Usage(
-        model=key[0],
+        model=model,
         output_tokens=so_far.output_tokens + usage.output_tokens,
         input_tokens=so_far.input_tokens + usage.input_tokens,
         cache_write_tokens=so_far.cache_write_tokens + usage.cache_write_tokens,

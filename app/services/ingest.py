@@ -17,7 +17,14 @@ from sqlmodel import col
 
 from agents import journal
 from agents.events import Record
-from app.models import JournalIndex, Permission, Session, UsageMinute
+from app.models import (
+    Conversation,
+    JournalIndex,
+    Permission,
+    Session,
+    SessionAccount,
+    UsageMinute,
+)
 from app.models.base import utc_now
 from app.services.context import Context
 from app.services.fold import Effects, fold
@@ -65,11 +72,11 @@ def store_chunks(ctx: Context, chunks: list[Chunk]) -> set[str]:
             if session is None or session.offset != chunk.offset:
                 stale.add(chunk.session_id)
                 continue
-            effects = _fold_chunk(session, chunk)
+            effects = _fold_chunk(session, chunk, sessions.payers(db, session.id))
             db.add(session)
             db.flush()
             _store_effects(db, session.id, effects)
-            store_readings(db, session.account_id, effects.quota)
+            store_readings(db, effects.quota)
     return stale
 
 
@@ -98,12 +105,14 @@ _FOLDED = (
 )  # fmt: skip
 
 
-def _fold_chunk(session: Session, chunk: Chunk) -> Effects:
+def _fold_chunk(session: Session, chunk: Chunk, payers: list[SessionAccount]) -> Effects:
     effects = Effects()
     start = chunk.offset
     for after, record, line in chunk.lines:
         session.digest = zlib.crc32(line, session.digest)
         if record is not None and record.seq > session.seq:
+            paid = [row.account_id for row in payers if row.first_seq <= record.seq]
+            effects.account_id = paid[-1] if paid else session.account_id
             fold(session, record, start, effects)
         start = after
     session.offset = chunk.end
@@ -130,8 +139,11 @@ def _store_effects(db: Orm, session_id: str, effects: Effects) -> None:
         db.add(row)
     for seq, offset in effects.index:
         _upsert(db, JournalIndex, {"session_id": session_id, "seq": seq}, {"offset": offset})
-    for (model, minute), usage in effects.usage.items():
-        key = {"session_id": session_id, "model": model, "minute": minute}
+    for conversation_id in effects.conversations:
+        _upsert(db, Conversation, {"id": conversation_id}, {"session_id": session_id})
+    for (account_id, model, minute), usage in effects.usage.items():
+        key: dict[str, Any] = {"session_id": session_id, "account_id": account_id}
+        key |= {"model": model, "minute": minute}
         counted = {
             "output_tokens": usage.output_tokens,
             "input_tokens": usage.input_tokens,

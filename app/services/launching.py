@@ -46,6 +46,7 @@ def launch_session(ctx: Context, session_id: str) -> bool:
             return False
         session.state = "starting"
         db.add(session)
+        sessions.charge(db, session)
         scene = session_scene(ctx, db, session_id)
     ctx.home.session(session_id).mkdir(mode=0o700, parents=True, exist_ok=True)
     try:

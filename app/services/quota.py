@@ -17,9 +17,9 @@ _SAMPLED_MINUTES = 60  # shorter windows return before anybody could plan with t
 _LONGEST_MINUTES = 366 * 24 * 60
 
 
-def store_readings(db: Orm, account_id: int, readings: Iterable[tuple[datetime, ev.Quota]]) -> None:
-    """Merge what a session's records said about its account; repeating it changes nothing."""
-    for observed_at, event in readings:
+def store_readings(db: Orm, readings: Iterable[tuple[int, datetime, ev.Quota]]) -> None:
+    """Merge what was said of accounts (id, when, what); repeating it changes nothing."""
+    for account_id, observed_at, event in readings:
         told = [window for window in event.windows if math.isfinite(window.used_percent)]
         blamed = _blamed(told, event.status)
         for window in told:

@@ -6,7 +6,15 @@ from sqlalchemy import func, update
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
-from app.models import JournalIndex, Message, Permission, Session, Task, UsageMinute
+from app.models import (
+    JournalIndex,
+    Message,
+    Permission,
+    Session,
+    SessionAccount,
+    Task,
+    UsageMinute,
+)
 
 LIVE_STATES = ("starting", "running")
 
@@ -43,6 +51,21 @@ def latest_by_agent(db: Orm) -> dict[int, Session]:
         last, (col(Session.agent_id) == last.c.agent_id) & (col(Session.created_at) == last.c.at)
     )
     return {session.agent_id: session for session in db.exec(rows)}
+
+
+def payers(db: Orm, session_id: str) -> list[SessionAccount]:
+    """Which accounts paid for the session, in the order of its records."""
+    wanted = select(SessionAccount).where(SessionAccount.session_id == session_id)
+    return list(db.exec(wanted.order_by(col(SessionAccount.first_seq))))
+
+
+def charge(db: Orm, session: Session) -> None:
+    """Its account pays from the next record on; said again, it changes nothing."""
+    known = payers(db, session.id)
+    if not known or known[-1].account_id != session.account_id:
+        first = session.seq + 1
+        row = SessionAccount(session_id=session.id, first_seq=first, account_id=session.account_id)
+        db.merge(row)
 
 
 def change_state(db: Orm, session_id: str, was: Sequence[str], now: str) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import func
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
-from app.models import Session, UsageMinute
+from app.models import UsageMinute
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,12 @@ def of_session(db: Orm, session_id: str) -> list[Tokens]:
 
 
 def by_account(db: Orm, minute: int) -> dict[int, list[Tokens]]:
-    """What each account spent from that minute (unix time // 60) on, by session and model.
-
-    Summed in the order of the primary key and joined here: three times faster than a join.
-    """
-    keys = (col(UsageMinute.session_id), col(UsageMinute.model))
+    """What each account spent on our sessions from that minute (unix time // 60) on, by model."""
+    keys = (col(UsageMinute.account_id), col(UsageMinute.model))
     wanted = select(*keys, *_sums()).where(col(UsageMinute.minute) >= minute)
-    accounts = dict(db.exec(select(Session.id, Session.account_id)).all())
     spent: dict[int, list[Tokens]] = {}
-    for session_id, *tokens in db.exec(wanted.group_by(*keys)):
-        spent.setdefault(accounts[session_id], []).append(Tokens(*tokens))
+    for account_id, *tokens in db.exec(wanted.group_by(*keys)):
+        spent.setdefault(account_id, []).append(Tokens(*tokens))
     return spent
 
 

@@ -172,7 +172,10 @@ def usage(ctx: Context, worker: Session, per_minute: list[int]) -> None:
     with ctx.db.write() as db:
         for offset, tokens in enumerate(per_minute):
             row = UsageMinute(
-                session_id=worker.id, model=worker.model or "m", minute=first + offset
+                session_id=worker.id,
+                account_id=worker.account_id,
+                model=worker.model or "m",
+                minute=first + offset,
             )
             row.output_tokens = tokens
             db.add(row)

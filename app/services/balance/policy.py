@@ -113,6 +113,8 @@ def _closed(task: TaskView, account: AccountView, now: datetime) -> str:
     """Why the account may not be used at all, whatever its meters say."""
     if account.is_limited(now):
         return f"refused until {account.limited_until:%H:%M}"
+    if account.closed:
+        return account.closed
     if not account.is_automatic:
         return "never automatic"
     if task.families is not None and account.family not in task.families:

@@ -63,6 +63,7 @@ class AccountView:
     burn_dollars_per_hour: float = 0.0  # of the live sessions together
     limited_until: datetime | None = None
     reserve: float = 0.0  # the fraction of the budget that the human keeps for himself
+    closed: str = ""  # why the house's rules close it: logged out, its daily cap reached
     is_automatic: bool = True  # False: the human's "never automatic" switch
     models: frozenset[str] | None = None  # None: any
     max_running: int | None = None

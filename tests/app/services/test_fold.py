@@ -64,14 +64,14 @@ def test_tokens_add_up_and_an_unknown_cost_stays_unknown() -> None:
     assert (session.output_tokens, session.cache_read_tokens) == (10, 200)
     assert session.cost_usd is None
     ((key, counted),) = effects.usage.items()
-    assert key == ("model", int(NOW.timestamp()) // 60)
+    assert key == (0, "model", int(NOW.timestamp()) // 60)
     assert counted.output_tokens == 10
 
 
 def test_a_meter_reading_is_handed_on_with_its_time() -> None:
     reading = ev.Quota([ev.QuotaWindow("five_hour", 40)])
     session, effects = folded(reading)
-    assert effects.quota == [(NOW, reading)]
+    assert effects.quota == [(0, NOW, reading)]
     assert session.activity == "waiting_slot"
 
 

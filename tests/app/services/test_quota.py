@@ -36,7 +36,7 @@ def login(ctx: Context) -> int:
 
 def tell(ctx: Context, login: int, event: Quota, at: datetime = NOW) -> None:
     with ctx.db.write() as db:
-        quota.store_readings(db, login, [(at, event)])
+        quota.store_readings(db, [(login, at, event)])
 
 
 def kept(ctx: Context, login: int) -> dict[str, QuotaReading]:

@@ -101,7 +101,9 @@ def test_tokens_and_their_price_are_summed_by_account(
     session = make.session(ctx, agent, task, model="claude-sonnet-4-5")
     minute = int(time.time()) // 60
     for model, ago in (("claude-sonnet-4-5", 0), ("claude-sonnet-4-5", 3 * 1440), ("mine", 8640)):
-        spent = UsageMinute(session_id=session.id, model=model, minute=minute - ago)
+        spent = UsageMinute(
+            session_id=session.id, account_id=login.id or 0, model=model, minute=minute - ago
+        )
         spent.output_tokens = 100_000
         make.save(ctx, spent)
     card = words(soup("/accounts").select_one(f"#account-{login.id} .spend"))
