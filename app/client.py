@@ -1,5 +1,6 @@
 """The CLI's way to the running server: its address and token from the home, JSON over HTTP."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import httpx
@@ -57,9 +58,9 @@ class Client:
         """The decoded answer, None where there is none; body values of None are left out."""
         return self._ask("POST", path, json=_given(body))
 
-    def patch(self, path: str, /, **body: Any) -> Any:
-        """Like `post`: what is given is changed."""
-        return self._ask("PATCH", path, json=_given(body))
+    def patch(self, path: str, /, lifted: Iterable[str] = (), **body: Any) -> Any:
+        """Like `post`: what is given is changed; the fields named in `lifted` become nothing."""
+        return self._ask("PATCH", path, json=_given(body) | dict.fromkeys(lifted))
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         try:

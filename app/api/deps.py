@@ -8,7 +8,7 @@ from sqlmodel import Session as Orm
 from app.api.schemas import SessionView, TaskView
 from app.models import Session, Task
 from app.services.context import Context
-from app.store import agents, repositories
+from app.store import accounts, agents, repositories
 from app.supervisor.bus import Bus
 
 
@@ -31,6 +31,7 @@ def agent_names(db: Orm) -> dict[int | None, str]:
 def task_views(db: Orm, tasks: list[Task]) -> list[TaskView]:
     names = agent_names(db)
     slugs = {repository.id: repository.slug for repository in repositories.every(db)}
+    logins = {account.id: account.name for account in accounts.every(db)}
     return [
         TaskView.model_validate(
             {
@@ -38,6 +39,7 @@ def task_views(db: Orm, tasks: list[Task]) -> list[TaskView]:
                 "repository": slugs.get(task.repository_id, ""),
                 "agent": names.get(task.agent_id),
                 "wanted_agent": names.get(task.wanted_agent_id),
+                "account": logins.get(task.wanted_account_id),
             }
         )
         for task in tasks

@@ -93,6 +93,9 @@ class AgentView(View):
     permissions: str
     instructions: str
     is_enabled: bool
+    is_movable: bool = Field(description="The balancer may send it to another account.")
+    quota_unit: str = Field(description="Empty: none; `tokens`, `usd` or `percent`.")
+    quota_per_day: float | None
     created_at: datetime
     state: str = Field(description="An activity, or `off`: what the agent's tile shows.")
     session_id: str | None = Field(description="Its newest session.")
@@ -114,6 +117,9 @@ class AgentChange(Given):
     permissions: str | None = None
     instructions: str | None = None
     account: str | None = None
+    is_movable: bool | None = None
+    quota_unit: str | None = None
+    quota_per_day: float | None = None
 
 
 class TaskView(View):
@@ -128,12 +134,29 @@ class TaskView(View):
     agent: str | None
     wanted_agent: str | None
     parked_until: datetime | None
+    priority: int
+    deadline_at: datetime | None
+    is_deferrable: bool
+    after: list[int]
+    models: list[str]
+    may_overflow: bool
+    account: str | None = Field(description="The only account that may pay for it.")
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
 
 
-class TaskGiven(Given):
+class TaskTerms(Given):
+    priority: int = Field(0, description="-9 to 9, higher first.")
+    deadline_at: datetime | None = None
+    is_deferrable: bool = Field(False, description="Only for quota that would expire unused.")
+    after: list[int] = Field([], description="Tasks that must be done before.")
+    models: list[str] = Field([], description="That may do it; left out: any.")
+    may_overflow: bool = Field(False, description="May be paid by use, on a key.")
+    account: str | None = Field(None, description="Only this account may pay for it.")
+
+
+class TaskGiven(TaskTerms):
     title: str = ""
     prompt: str = ""
     repository: str | None = Field(None, description="A slug; left out where there is only one.")

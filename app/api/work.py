@@ -17,6 +17,7 @@ from app.api.schemas import (
     RepositoryView,
     TaskGiven,
     TaskMove,
+    TaskTerms,
     TaskView,
 )
 from app.errors import NotFound
@@ -28,6 +29,7 @@ from app.services import quota as quota_services
 from app.services import repositories as repository_services
 from app.services import tasks as task_services
 from app.services.context import Context
+from app.services.terms import Terms
 from app.store import accounts, quota, repositories, tasks
 from app.web.contexts import snapshot
 
@@ -100,13 +102,22 @@ def list_tasks(ctx: Ctx, closed: bool = False, limit: int = 50) -> list[TaskView
 
 @router.post("/tasks", tags=["tasks"], summary="Add a task to the backlog", status_code=201)
 def add_task(ctx: Ctx, given: TaskGiven) -> TaskView:
-    return _task(ctx, task_services.add_task(ctx, **given.model_dump()))
+    fields = given.model_dump()
+    terms = Terms(**{name: fields.pop(name) for name in TaskTerms.model_fields})
+    return _task(ctx, task_services.add_task(ctx, **fields, terms=terms))
 
 
 @router.get("/tasks/{task_id}", tags=["tasks"], summary="One task")
 def show_task(ctx: Ctx, task_id: int) -> TaskView:
     with ctx.db.read() as db:
         return task_views(db, [task_services.existing(db, task_id)])[0]
+
+
+@router.patch("/tasks/{task_id}", tags=["tasks"], summary="Change a task's terms")
+def set_task(ctx: Ctx, task_id: int, change: TaskTerms) -> TaskView:
+    """Fields that are left out stay."""
+    changes = change.model_dump(exclude_unset=True)
+    return _task(ctx, task_services.set_task(ctx, task_id=task_id, **changes))
 
 
 @router.post("/tasks/{task_id}/start", tags=["tasks"], summary="Give it to the dispatcher")

@@ -80,6 +80,13 @@ def set_(
     model: Model = None,
     permissions: Permissions = None,
     instructions: Instructions = None,
+    movable: Annotated[
+        bool | None, typer.Option("--movable/--fixed", help="The balancer may move it.")
+    ] = None,
+    quota: Annotated[float | None, typer.Option(help="What it may use in a day.")] = None,
+    quota_unit: Annotated[
+        str | None, typer.Option(help="tokens (out), usd, percent (of a week); '' for no quota.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Change an agent; it holds from its next session start."""
@@ -91,6 +98,9 @@ def set_(
             model=model,
             permissions=permissions,
             instructions=_text(instructions),
+            is_movable=movable,
+            quota_unit=quota_unit,
+            quota_per_day=quota,
         )
     _said(agent, as_json=json)
 

@@ -1,6 +1,6 @@
 """`quarterdeck task`: the backlog."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -8,6 +8,21 @@ from app import show
 from app.cli.common import AsJson, connect, group, read_text
 
 cli = group("task", "What is to be done: the backlog and its order.")
+Priority = Annotated[int | None, typer.Option(help="-9 to 9, higher first.")]
+Deadline = Annotated[str | None, typer.Option(help="A time with its zone: 2030-01-31T17:00Z.")]
+Deferrable = Annotated[
+    bool | None, typer.Option("--deferrable/--now", help="Only for quota that would expire.")
+]
+After = Annotated[
+    list[int] | None, typer.Option(help="A task that must be done before; may be given often.")
+]
+Models = Annotated[
+    list[str] | None, typer.Option("--model", help="That may do it; may be given often.")
+]
+Overflow = Annotated[
+    bool | None, typer.Option("--overflow/--no-overflow", help="May be paid by use, on a key.")
+]
+Account = Annotated[str | None, typer.Option(help="Only this account may pay for it.")]
 TaskId = Annotated[int, typer.Argument(help="The task's number.")]
 
 
@@ -19,9 +34,17 @@ def add(
     base: Annotated[str | None, typer.Option(help="Branch to start from and merge into.")] = None,
     agent: Annotated[str | None, typer.Option(help="Only this agent may take it.")] = None,
     draft: Annotated[bool, typer.Option("--draft", help="Keep it back until `start`.")] = False,
+    priority: Priority = None,
+    deadline: Deadline = None,
+    deferrable: Deferrable = None,
+    after: After = None,
+    model: Models = None,
+    overflow: Overflow = None,
+    account: Account = None,
     json: AsJson = False,
 ) -> None:
     """Add a task to the end of the backlog."""
+    terms = _terms(priority, deadline, deferrable, after, model, overflow, account)
     with connect() as client:
         task = client.post(
             "/tasks",
@@ -31,8 +54,29 @@ def add(
             base_branch=base,
             agent=agent,
             draft=draft,
+            **terms,
         )
     _said(task, as_json=json)
+
+
+@cli.command("set")
+def set_(
+    task_id: TaskId,
+    priority: Priority = None,
+    deadline: Deadline = None,
+    deferrable: Deferrable = None,
+    after: After = None,
+    model: Models = None,
+    overflow: Overflow = None,
+    account: Account = None,
+    json: AsJson = False,
+) -> None:
+    """Change a task's terms; `--deadline none` and `--account none` lift theirs."""
+    terms = _terms(priority, deadline, deferrable, after, model, overflow, account)
+    lifted = [name for name, value in terms.items() if value == "none"]
+    kept = {name: value for name, value in terms.items() if value != "none"}
+    with connect() as client:
+        _said(client.patch(f"/tasks/{task_id}", lifted, **kept), as_json=json)
 
 
 @cli.command("list")
@@ -101,6 +145,28 @@ def move(
     """Reorder the backlog; without --before the task goes to its end."""
     with connect() as client:
         _said(client.post(f"/tasks/{task_id}/move", before_id=before), as_json=json)
+
+
+def _terms(
+    priority: int | None,
+    deadline: str | None,
+    deferrable: bool | None,
+    after: list[int] | None,
+    models: list[str] | None,
+    overflow: bool | None,
+    account: str | None,
+) -> dict[str, Any]:
+    """The terms that were given, by their names in the API."""
+    given = {
+        "priority": priority,
+        "deadline_at": deadline,
+        "is_deferrable": deferrable,
+        "after": after or None,
+        "models": models or None,
+        "may_overflow": overflow,
+        "account": account,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _do(task_id: int, verb: str, *, as_json: bool) -> None:

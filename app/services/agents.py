@@ -1,5 +1,6 @@
 """Agents: named workers that outlive their sessions."""
 
+import math
 import re
 
 from app.errors import Conflict, Invalid, NotFound
@@ -11,6 +12,7 @@ from app.store import agents
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 PERMISSIONS = ("ask", "auto")
+QUOTA_UNITS = ("tokens", "usd", "percent")  # output tokens, at list price, of a week's budget
 
 
 def add_agent(
@@ -54,17 +56,25 @@ def set_agent(
     permissions: str | None = None,
     instructions: str | None = None,
     account: str | None = None,
+    is_movable: bool | None = None,
+    quota_unit: str | None = None,
+    quota_per_day: float | None = None,
 ) -> Agent:
-    """Change what is given; it holds from the agent's next session start."""
+    """Change what is given; it holds from the agent's next session start.
+
+    A quota is given with its unit; the unit "" lifts it.
+    """
     if permissions is not None:
         _check_permissions(permissions)
     login = named_account(ctx, account) if account else None
-    given: dict[str, str | bool | int | None] = {
+    given: dict[str, str | bool | float | None] = {
         "is_enabled": is_enabled,
         "model": model,
         "permissions": permissions,
         "instructions": instructions,
         "account_id": login.id if login else None,
+        "is_movable": is_movable,
+        **_quota(quota_unit, quota_per_day),
     }
     changes = {field: value for field, value in given.items() if value is not None}
     with ctx.db.write() as db:
@@ -79,6 +89,21 @@ def set_agent(
         record(db, "set", f"agent {name}", detail=changes)
     ctx.publish("fleet", "wake")
     return agent
+
+
+def _quota(unit: str | None, per_day: float | None) -> dict[str, str | float]:
+    """The two columns of a quota; nothing where none was given."""
+    if unit is None and per_day is None:
+        return {}
+    if unit == "":
+        return {"quota_unit": "", "quota_per_day": 0.0}
+    if unit not in QUOTA_UNITS:
+        raise Invalid(f"Give the quota's unit too: one of {', '.join(QUOTA_UNITS)}.")
+    if per_day is None or not math.isfinite(per_day) or per_day <= 0:
+        raise Invalid("Give the quota for a day as a number above 0, or the unit '' to lift it.")
+    if unit == "percent" and per_day > 100:
+        raise Invalid("A quota of its account's budget has at most 100 percent.")
+    return {"quota_unit": unit, "quota_per_day": per_day}
 
 
 def _check_permissions(permissions: str) -> None:

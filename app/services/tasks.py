@@ -1,5 +1,7 @@
 """Tasks: what the human wants done, and the backlog's order."""
 
+from typing import Any
+
 from sqlmodel import Session as Orm
 
 from app.errors import Conflict, Invalid, NotFound
@@ -7,10 +9,13 @@ from app.models import Repository, Session, Task
 from app.models.base import utc_now
 from app.services.context import Context
 from app.services.ledger import record
+from app.services.terms import Terms, set_terms
+from app.services.terms import of as terms_of
 from app.store import agents, merge_requests, repositories, sessions, tasks
 
 PROMPT_BYTES = 200_000
 TITLE_CHARS = 200
+NO_TERMS = Terms()
 
 
 def add_task(
@@ -22,6 +27,7 @@ def add_task(
     base_branch: str | None = None,
     agent: str | None = None,
     draft: bool = False,
+    terms: Terms = NO_TERMS,
 ) -> Task:
     """Put a piece of work at the end of the backlog; a draft waits for `start_task`."""
     title, prompt = _checked_words(title, prompt)
@@ -39,8 +45,22 @@ def add_task(
             state="draft" if draft else "queued",
             position=tasks.last_position(db) + 1.0,
         )
+        set_terms(db, task, terms)
         db.add(task)
     ctx.publish("tasks", "fleet", "wake")
+    return task
+
+
+def set_task(ctx: Context, *, task_id: int, **changes: Any) -> Task:
+    """Change the terms that are given, by the names of `Terms`; the others stay."""
+    with ctx.db.write() as db:
+        task = existing(db, task_id)
+        if task.state not in tasks.OPEN_STATES:
+            raise Conflict(f"Task {task_id} is {task.state}; its terms no longer matter.")
+        set_terms(db, task, Terms(**{**terms_of(db, task), **changes}))
+        db.add(task)
+        record(db, "set", f"task {task_id}", detail={"terms": sorted(changes)})
+    ctx.publish("tasks", "wake")
     return task
 
 
