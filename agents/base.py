@@ -47,6 +47,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     carries: bool = False  # `Driver.carry`: a conversation can go on under another login
     plans: tuple[Plan, ...] = ()
     has_usage_logs: bool = False  # `agents.meters` reads what it leaves in the account's directory
+    cache_minutes: int = 5  # how long a prompt cache outlives the last call: with a key,
+    login_cache_minutes: int = 5  # and on a subscription
 
 
 class AccountReport(msgspec.Struct, frozen=True, kw_only=True):

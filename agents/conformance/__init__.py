@@ -72,6 +72,7 @@ CONTRACTS: list[Contract] = [
     Contract("dies_at_once", trouble.dies_at_once, _can("needs_binary")),
     Contract("survives_strange_lines", trouble.survives_strange_lines, _can("needs_binary")),
     Contract("missing_program", trouble.missing_program, _can("needs_binary")),
+    Contract("tells_of_its_account", trouble.tells_of_its_account),
     Contract("reports_limit", trouble.reports_limit),
     Contract("reports_warning", trouble.reports_warning, lambda case: case.quota),
     Contract("survives_big_output", trouble.survives_big_output),

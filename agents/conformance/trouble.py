@@ -1,12 +1,19 @@
 """Contracts of trouble: programs that die, lines that are none, limits, every failing scenario."""
 
+import asyncio
 import shlex
+import time
 from collections.abc import Awaitable, Callable
+
+import msgspec
 
 from agents.conformance.looking import start_error
 from agents.errors import VendorError
 from agents.events import ErrorKind, Failed, Quota, Retrying, TurnEnded, Unparsed
+from agents.registry import driver
 from agents.testing import Stage
+
+ASK_SECONDS = 30.0
 
 
 async def dies_at_once(stage: Stage) -> None:
@@ -41,6 +48,21 @@ async def survives_strange_lines(stage: Stage) -> None:
 async def missing_program(stage: Stage) -> None:
     """A program that is not there is one sentence that names it."""
     assert "no-such-program" in str(await start_error(stage, str(stage.tmp / "no-such-program")))
+
+
+async def tells_of_its_account(stage: Stage) -> None:
+    """Asking takes 30 seconds at most, asks no model, and raises nothing; nobody is no 0 %."""
+    spec, began = stage.spec("happy"), time.monotonic()
+    secret = {spec.endpoint.secret_env: stage.case.secret} if spec.endpoint.secret_env else {}
+    ask = driver(stage.case.driver_id).read_account
+    report = await asyncio.to_thread(ask, spec.endpoint, spec.env | secret)
+    assert report.logged_in is not False, report
+    nobody = msgspec.structs.replace(spec.endpoint, secret_env="NOT_SET")
+    missing = await asyncio.to_thread(ask, nobody, spec.env)
+    assert missing.quota is None
+    assert missing.logged_in is not True
+    assert time.monotonic() - began < 2 * ASK_SECONDS
+    assert stage.requests == []
 
 
 async def reports_limit(stage: Stage) -> None:

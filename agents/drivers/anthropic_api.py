@@ -7,7 +7,14 @@ mean. Prompt caching: the system prompt, and the end of the last two user messag
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from agents.base import Availability, Capabilities, Connection, Endpoint, Host
+from agents.base import (
+    AccountReport,
+    Availability,
+    Capabilities,
+    Connection,
+    Endpoint,
+    Host,
+)
 from agents.drivers.api_errors import ModelError, broken, refused
 from agents.drivers.api_loop import ApiConnection
 from agents.drivers.api_model import (
@@ -17,6 +24,7 @@ from agents.drivers.api_model import (
     Sink,
     Step,
     Stop,
+    account_of,
     arguments,
     availability,
     last_words,
@@ -50,11 +58,20 @@ class AnthropicApi:
         api_key_env="ANTHROPIC_API_KEY",
         default_model="claude-opus-5-5",
         docs="https://platform.claude.com/docs",
+        family="anthropic_api",
     )
 
     def available(self, endpoint: Endpoint, env: dict[str, str]) -> Availability:
         """A key is set, or an endpoint without one is named."""
         return availability("anthropic", self.capabilities.api_key_env, endpoint, env)
+
+    def read_account(self, endpoint: Endpoint, env: dict[str, str]) -> AccountReport:
+        """Whether there is a key; a key has no meter to ask."""
+        return account_of(self.capabilities.api_key_env, endpoint, env)
+
+    def carry(self, *_: object, **__: object) -> bool:
+        """Never: a conversation goes on under the key that began it."""
+        return False
 
     def connect(self, host: Host) -> Connection:
         """A connection; the SDK is imported when it starts."""
@@ -166,6 +183,7 @@ class _Reply:
         self._blocks: list[Block] = []
         self._inputs: dict[int, str] = {}
         self._usage: dict[str, Any] = {}
+        self._told: dict[str, int] = {}  # of the usage
         self._stop: str | None = None
         self._complete = False
 
@@ -176,6 +194,7 @@ class _Reply:
             case "message_start":
                 self._model = event["message"]["model"]
                 self._usage = event["message"]["usage"]
+                self.tell_usage()  # its input is paid for, whoever dies before the end
             case "content_block_start":
                 self._blocks.append(event["content_block"])
             case "content_block_delta":
@@ -190,20 +209,20 @@ class _Reply:
                 self._complete = True
 
     def tell_usage(self) -> None:
-        """Emit the tokens of this call; nothing where it never began."""
-        if not self._usage:
-            return
-        details = self._usage.get("output_tokens_details") or {}
-        self.sink.emit(
-            Usage(
-                self._model,
-                output_tokens=self._usage.get("output_tokens") or 0,
-                input_tokens=self._usage.get("input_tokens") or 0,
-                cache_write_tokens=self._usage.get("cache_creation_input_tokens") or 0,
-                cache_read_tokens=self._usage.get("cache_read_input_tokens") or 0,
-                reasoning_tokens=details.get("thinking_tokens") or 0,
-            )
-        )
+        """Emit the tokens of this call that were not told before."""
+        usage = self._usage
+        details = usage.get("output_tokens_details") or {}
+        tokens = {
+            "output_tokens": usage.get("output_tokens") or 0,
+            "input_tokens": usage.get("input_tokens") or 0,
+            "cache_write_tokens": usage.get("cache_creation_input_tokens") or 0,
+            "cache_read_tokens": usage.get("cache_read_input_tokens") or 0,
+            "reasoning_tokens": details.get("thinking_tokens") or 0,
+        }
+        more = {name: max(0, count - self._told.get(name, 0)) for name, count in tokens.items()}
+        self._told = tokens
+        if any(more.values()):
+            self.sink.emit(Usage(self._model, **more))
 
     def step(self) -> Step:
         """What the message means to the loop; raises ModelError where it is none."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from agents.base import Availability, Endpoint, Host
+from agents.base import AccountReport, Availability, Endpoint, Host
 from agents.errors import VendorError
 from agents.events import Event, Text, Thinking
 
@@ -147,3 +147,11 @@ def availability(
     if env.get(name) or (endpoint.base_url and not endpoint.secret_env):
         return Availability(True, version=installed)
     return Availability(False, version=installed, problem=f"Set {name} to the account's API key.")
+
+
+def account_of(default_env: str, endpoint: Endpoint, env: dict[str, str]) -> AccountReport:
+    """Whether a key is set; whether it still holds, only a paid call would tell."""
+    name = endpoint.secret_env or ("" if endpoint.base_url else default_env)
+    if name and not env.get(name):
+        return AccountReport(logged_in=False, problem=f"Set {name} to the account's API key.")
+    return AccountReport()

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from agents.base import Availability, Capabilities, Endpoint, Host
+from agents.base import AccountReport, Availability, Capabilities, Endpoint, Host
+from agents.drivers import claude_code_account, claude_code_carry
 from agents.drivers.claude_code_parse import Parser
 from agents.drivers.claude_code_program import LOGIN, arguments, availability, environment
 from agents.drivers.claude_code_words import Message, clip
@@ -39,11 +40,31 @@ class ClaudeCode:
         api_key_env="ANTHROPIC_API_KEY",
         login_command=LOGIN,
         docs="https://code.claude.com/docs",
+        family="claude",
+        carries=True,
+        plans=claude_code_account.PLANS,
+        has_usage_logs=True,
+        login_cache_minutes=60,
     )
 
     def available(self, endpoint: Endpoint, env: dict[str, str]) -> Availability:
         """Program, version and login, by the program's own commands; blocks up to 40 seconds."""
         return availability(endpoint, env)
+
+    def read_account(self, endpoint: Endpoint, env: dict[str, str]) -> AccountReport:
+        """Login, identity, plan and windows, by the program's own commands."""
+        return claude_code_account.read_account(endpoint, env)
+
+    def carry(
+        self,
+        conversation_id: str,
+        cwd: str,  # noqa: ARG002 - the program finds a conversation from any directory
+        home: str,
+        source: Endpoint,
+        target: Endpoint,
+    ) -> bool:
+        """Copy a stopped conversation's files to the other account's directory."""
+        return claude_code_carry.carry(conversation_id, home, source, target)
 
     def connect(self, host: Host) -> "ClaudeCodeConnection":
         return ClaudeCodeConnection(host)

@@ -41,7 +41,6 @@ from agents.events import (
     ToolResult,
     TurnEnded,
     TurnStarted,
-    Usage,
 )
 
 WITHDRAWN = "Withdrawn: the turn ended before the question was answered."
@@ -50,7 +49,7 @@ _GOOD_ENDS = (None, "completed", "hook_stopped", "stop_hook_prevented")
 
 @dataclass
 class _Call:
-    """One streamed API message: its blocks, and the tokens known when it began."""
+    """One streamed API message: its blocks, and the tokens that it told so far."""
 
     message_id: str
     model: str
@@ -131,7 +130,7 @@ class Parser:
             closed = self._close_texts(who)
             self._calls[who] = _Call(start["id"], start["model"], start["usage"])
             self._streamed.add(start["id"])
-            return closed
+            return [*closed, self._tokens.count(start["model"], start["usage"])]
         call = self._calls.get(who)
         if call is None:
             return []
@@ -142,8 +141,8 @@ class Parser:
         if kind == "content_block_stop":
             return _final(call, event["index"])
         if kind == "message_delta" and event.get("usage"):
-            usage, call.usage = {**call.usage, **event["usage"]}, {}
-            return [self._tokens.count(call.model, usage)]
+            before, call.usage = call.usage, {**call.usage, **event["usage"]}
+            return [self._tokens.count(call.model, call.usage, before)]
         return []
 
     def _delta(self, call: _Call, index: int, delta: Message, who: str) -> list[Event]:
@@ -252,7 +251,7 @@ class Parser:
         reason = message.get("terminal_reason")
         if str(reason).startswith("aborted"):
             ended = TurnEnded(self.turn, "interrupted", clip(self._last_text, 16_000))
-            return [*events, *self._cut_calls(), *self.finish(ended)]
+            return events + self.finish(ended)
         bad = message.get("is_error") or message["subtype"] != "success" or self._error
         if not bad and reason in _GOOD_ENDS:
             return events + self.finish(TurnEnded(self.turn, "completed", summary))
@@ -270,11 +269,6 @@ class Parser:
         if status == 429 and (self._resets_at or self._has_room):
             return "throttle" if self._has_room else "limit"
         return error_kind(name, status, message.get("terminal_reason"))
-
-    def _cut_calls(self) -> list[Usage]:
-        """Calls that an interrupt cut: the CLI forgets them, the provider has read their input."""
-        calls = self._calls.values()
-        return [self._tokens.count(call.model, call.usage) for call in calls if call.usage]
 
     def _close_texts(self, who: str | None = None) -> list[Event]:
         """Final pieces for texts that were cut off (of one speaker, or of all)."""

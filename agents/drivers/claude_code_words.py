@@ -3,10 +3,11 @@
 Pure functions of the vendor's dictionaries; no state. Used by `claude_code_parse` only.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from agents.drivers.readings import instant, number
 from agents.events import (
     ErrorKind,
     PermissionRequested,
@@ -140,9 +141,9 @@ def quota(info: Message) -> Quota:
     """The windows of one `rate_limit_info`; a window without a utilisation is left out."""
     windows = info.get("unifiedWindows") or {str(info.get("rateLimitType")): info}
     readings = [
-        QuotaWindow(kind, float(row["utilization"]) * 100, _minutes(kind), moment(row))
+        QuotaWindow(kind, used * 100, _minutes(kind), moment(row))
         for kind, row in windows.items()
-        if row.get("utilization") is not None
+        if (used := number(row.get("utilization"))) is not None
     ]
     status = _QUOTA_STATUS.get(str(info.get("status")), "allowed")
     if status == "rejected" and not any(map(_used_up, windows.values())):
@@ -151,12 +152,12 @@ def quota(info: Message) -> Quota:
 
 
 def moment(row: Message) -> datetime | None:
-    """`resetsAt`, seconds since 1970, as a UTC time."""
-    return datetime.fromtimestamp(row["resetsAt"], UTC) if row.get("resetsAt") else None
+    """`resetsAt`, seconds since 1970, as a UTC time; None where it is no time."""
+    return instant(row.get("resetsAt"))
 
 
 def _used_up(row: Message) -> bool:
-    return row.get("status") == "rejected" or float(row.get("utilization") or 0) >= 1
+    return row.get("status") == "rejected" or (number(row.get("utilization")) or 0) >= 1
 
 
 def _minutes(kind: str) -> int | None:

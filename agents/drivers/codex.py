@@ -12,7 +12,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from agents.base import Availability, Capabilities, Connection, Endpoint, Host
+from agents.base import (
+    AccountReport,
+    Availability,
+    Capabilities,
+    Connection,
+    Endpoint,
+    Host,
+)
+from agents.drivers import codex_account
 from agents.drivers.codex_config import API_KEY_ENV
 from agents.drivers.codex_connection import CodexConnection
 
@@ -37,6 +45,9 @@ class Codex:
         api_key_env=API_KEY_ENV,
         login_command="CODEX_HOME={config_dir} codex login",
         docs="https://developers.openai.com/codex",
+        family="codex",
+        plans=codex_account.PLANS,
+        has_usage_logs=True,
     )
 
     def available(self, endpoint: Endpoint, env: dict[str, str]) -> Availability:
@@ -57,6 +68,22 @@ class Codex:
         return Availability(
             ok=not problem, binary=binary, version=text, problem=problem, logged_in=logged_in
         )
+
+    def read_account(self, endpoint: Endpoint, env: dict[str, str]) -> AccountReport:
+        """Login, identity, plan and windows, by an app-server that is asked and ended."""
+        home = str(_home(endpoint, env))
+        return codex_account.read_account(endpoint, env, find_binary(env), home)
+
+    def carry(
+        self,
+        conversation_id: str,  # noqa: ARG002
+        cwd: str,  # noqa: ARG002
+        home: str,  # noqa: ARG002
+        source: Endpoint,  # noqa: ARG002
+        target: Endpoint,  # noqa: ARG002
+    ) -> bool:
+        """Never: a thread's reasoning is encrypted for the organisation that paid for it."""
+        return False
 
     def connect(self, host: Host) -> Connection:
         """A connection with an app-server of its own; `start` brings it up."""
@@ -86,12 +113,16 @@ def _login(binary: str, endpoint: Endpoint, env: dict[str, str]) -> tuple[bool |
         return there, "" if there else f"The variable {name} is not set; set it to the API key."
     if endpoint.auth == "none" or endpoint.base_url:
         return None, ""
-    home = Path(endpoint.config_dir or Path(env.get("HOME", "~"), ".codex")).expanduser()
+    home = _home(endpoint, env)
     said = _run([binary, "login", "status"], {**env, "CODEX_HOME": str(home)}, home)
     if said is not None and said.returncode == 0:
         return True, ""
     command = Codex.capabilities.login_command.format(config_dir=home)
     return False, f"Codex is not logged in at {home}: run `{command}`."
+
+
+def _home(endpoint: Endpoint, env: dict[str, str]) -> Path:
+    return Path(endpoint.config_dir or Path(env.get("HOME", "~"), ".codex")).expanduser()
 
 
 def _run(

@@ -1,19 +1,23 @@
 """Codex's rate limit readings, token counters and error names, in our words. Pure."""
 
 import re
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Literal
 
 import msgspec
 
-from agents.events import ErrorKind, Quota, QuotaWindow, Usage
+from agents.drivers.readings import kind_of, minutes_of, window
+from agents.events import ErrorKind, Quota, QuotaWindow, Usage, utc_now
 
 Message = dict[str, Any]
+Status = Literal["allowed", "warning", "rejected"]
+
+MAIN_LIMIT = "codex"  # the account's own; others are families of models
 
 WARNING_PERCENT = 90.0
 # The service rounds "resets in N seconds" anew on each call: a few seconds are no news.
 SAME_RESET_SECONDS = 120
-_KINDS = {300: "five_hour", 10080: "seven_day"}
 _NAMED: dict[str, ErrorKind] = {
     "contextWindowExceeded": "context",
     "usageLimitExceeded": "limit",
@@ -41,41 +45,77 @@ _WORDS: tuple[tuple[str, ErrorKind], ...] = (
 
 
 class Limits:
-    """The newest reading of each window; updates are sparse, so they are merged."""
+    """The newest reading of each window; updates are sparse, so what they omit is remembered.
+
+    Only what an update told is passed on: a reading that is repeated would look fresh.
+    """
 
     def __init__(self) -> None:
-        self._windows: dict[str, QuotaWindow] = {}
-        self._told: Quota | None = None
+        self._slots: dict[tuple[str, str], QuotaWindow] = {}  # by limit and slot
+        self._status: Status = "allowed"
 
     def update(self, snapshot: Message) -> Quota | None:
-        """The merged reading, or None where it says nothing new."""
-        suffix = "" if snapshot.get("limitId") in (None, "codex") else f"_{snapshot['limitId']}"
-        for slot in ("primary", "secondary"):
-            if window := snapshot.get(slot):
-                reading = _window(window, suffix)
-                self._windows[reading.kind] = reading
-        if not self._windows:
+        """The windows that this update tells, or None where it says nothing new."""
+        limit = str(snapshot.get("limitId") or MAIN_LIMIT)
+        before = {slot: row for (name, slot), row in self._slots.items() if name == limit}
+        told = windows_of(snapshot, before=before)
+        self._slots |= {(limit, slot): row for slot, row in told.items()}
+        status = self._status
+        if limit == MAIN_LIMIT and told:
+            own = [row for (name, _), row in self._slots.items() if name == MAIN_LIMIT]
+            status = status_of(snapshot, own)
+        same = all(slot in before and _same(before[slot], row) for slot, row in told.items())
+        if not told or (same and status == self._status):
             return None
-        quota = Quota(
-            windows=list(self._windows.values()),
-            status=self._status(snapshot),
-            source="app-server",
-        )
-        if self._told is not None and _same(self._told, quota):
-            return None
-        self._told = quota
-        return quota
-
-    def _status(self, snapshot: Message) -> Any:
-        used = max(window.used_percent for window in self._windows.values())
-        if used >= 100 or snapshot.get("rateLimitReachedType"):
-            return "rejected"
-        return "warning" if used >= WARNING_PERCENT else "allowed"
+        self._status = status
+        return Quota(list(told.values()), status=status, source="app-server")
 
     def resets_at(self) -> datetime | None:
         """When the fullest window returns (the later one of two equally full), if known."""
-        dated = [(w.used_percent, w.resets_at) for w in self._windows.values() if w.resets_at]
+        rows = self._slots.values()
+        dated = [(row.used_percent, row.resets_at) for row in rows if row.resets_at]
         return max(dated)[1] if dated else None
+
+
+def windows_of(
+    snapshot: Message,
+    now: datetime | None = None,
+    before: Mapping[str, QuotaWindow] | None = None,
+) -> dict[str, QuotaWindow]:
+    """The windows of one snapshot by slot, without those that ended before `now`.
+
+    A slot says nothing of its window's length: kinds come from the length alone. What a sparse
+    row omits is as it was `before` in that slot.
+    """
+    limit = snapshot.get("limitId")
+    suffix = "" if limit in (None, MAIN_LIMIT) else f"_{limit}"
+    found = {}
+    for slot in ("primary", "secondary"):
+        row, last = snapshot.get(slot), (before or {}).get(slot)
+        if not isinstance(row, dict):
+            continue
+        minutes = minutes_of(row.get("windowDurationMins"))
+        if minutes is None and last:
+            minutes = last.window_minutes
+        resets = row.get("resetsAt")
+        if resets is None and last and last.window_minutes == minutes and last.resets_at:
+            resets = last.resets_at.timestamp() if last.resets_at > utc_now() else None
+        reading = window(kind_of(minutes) + suffix, row.get("usedPercent"), minutes, resets, now)
+        if reading is not None:
+            found[slot] = reading
+    return found
+
+
+def status_of(snapshot: Message, own: Iterable[QuotaWindow], allowed: object = None) -> Status:
+    """What the account may do; `allowed` is the service's own word, which percentages are not."""
+    used = max((row.used_percent for row in own), default=0.0)
+    if allowed is None:
+        refused = used >= 100 or bool(snapshot.get("rateLimitReachedType"))
+    else:
+        refused = allowed is False
+    if refused or snapshot.get("spendControlReached"):
+        return "rejected"
+    return "warning" if used >= WARNING_PERCENT else "allowed"
 
 
 def tokens(model: str, last: Message) -> Usage:
@@ -121,23 +161,7 @@ def attempts(message: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _window(window: Message, suffix: str) -> QuotaWindow:
-    minutes, resets_at = window.get("windowDurationMins"), window.get("resetsAt")
-    return QuotaWindow(
-        kind=(_KINDS.get(minutes, f"{minutes}m") if minutes else "unknown") + suffix,
-        used_percent=float(window["usedPercent"]),
-        window_minutes=minutes,
-        resets_at=datetime.fromtimestamp(resets_at, UTC) if resets_at else None,
-    )
-
-
-def _same(old: Quota, new: Quota) -> bool:
-    if old.status != new.status or len(old.windows) != len(new.windows):
-        return False
-    return all(_same_window(*pair) for pair in zip(old.windows, new.windows, strict=True))
-
-
-def _same_window(old: QuotaWindow, new: QuotaWindow) -> bool:
+def _same(old: QuotaWindow, new: QuotaWindow) -> bool:
     if (old.kind, old.used_percent) != (new.kind, new.used_percent):
         return False
     if old.resets_at is None or new.resets_at is None:

@@ -7,7 +7,14 @@ mean. Nothing is stored at the vendor; reasoning goes back with the conversation
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from agents.base import Availability, Capabilities, Connection, Endpoint, Host
+from agents.base import (
+    AccountReport,
+    Availability,
+    Capabilities,
+    Connection,
+    Endpoint,
+    Host,
+)
 from agents.drivers.api_errors import ModelError, broken, refused
 from agents.drivers.api_loop import ApiConnection
 from agents.drivers.api_model import (
@@ -17,6 +24,7 @@ from agents.drivers.api_model import (
     Sink,
     Step,
     Stop,
+    account_of,
     arguments,
     availability,
     last_words,
@@ -47,11 +55,20 @@ class OpenAIApi:
         api_key_env="OPENAI_API_KEY",
         default_model="gpt-6.1-sol",
         docs="https://developers.openai.com/api/docs",
+        family="openai_api",
     )
 
     def available(self, endpoint: Endpoint, env: dict[str, str]) -> Availability:
         """A key is set, or an endpoint without one is named."""
         return availability("openai", self.capabilities.api_key_env, endpoint, env)
+
+    def read_account(self, endpoint: Endpoint, env: dict[str, str]) -> AccountReport:
+        """Whether there is a key; a key has no meter to ask."""
+        return account_of(self.capabilities.api_key_env, endpoint, env)
+
+    def carry(self, *_: object, **__: object) -> bool:
+        """Never: a conversation goes on under the key that began it."""
+        return False
 
     def connect(self, host: Host) -> Connection:
         """A connection; the SDK is imported when it starts."""

@@ -12,10 +12,11 @@ import os
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
-from agents.base import Availability, Capabilities, Endpoint, Host
+from agents.base import AccountReport, Availability, Capabilities, Endpoint, Host
 from agents.errors import CommandRefused
 from agents.events import (
     Decision,
@@ -25,6 +26,8 @@ from agents.events import (
     Outcome,
     PermissionRequested,
     PermissionResolved,
+    Quota,
+    QuotaWindow,
     SessionStarted,
     Text,
     ToolCall,
@@ -60,14 +63,49 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     say: str = ""
 
 
+class ScriptedAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """What `account.json` in the account's directory says when the account is asked."""
+
+    logged_in: bool | None = None
+    identity: str = ""
+    plan: str = ""
+    windows: list[QuotaWindow] | None = None
+    credits: str = ""
+    problem: str = ""
+    hang_seconds: float = 0.0
+
+
 class Scripted:
     """The driver; it needs no login, no network and no program."""
 
     id = "scripted"
-    capabilities = Capabilities(label="Scripted", icon="SC", auths=("none",), default_model=MODEL)
+    capabilities = Capabilities(
+        label="Scripted", icon="SC", auths=("none",), default_model=MODEL, family="scripted"
+    )
 
     def available(self, endpoint: Endpoint, env: dict[str, str]) -> Availability:  # noqa: ARG002
         return Availability(True, version="1")
+
+    def read_account(self, endpoint: Endpoint, env: dict[str, str]) -> AccountReport:  # noqa: ARG002
+        """What `account.json` says; without one nothing is told."""
+        path = Path(endpoint.config_dir or "/nonexistent", "account.json")
+        try:
+            said = msgspec.json.decode(path.read_bytes(), type=ScriptedAccount)
+        except (OSError, msgspec.DecodeError):
+            return AccountReport(logged_in=None)
+        time.sleep(min(said.hang_seconds, 30.0))
+        return AccountReport(
+            logged_in=said.logged_in,
+            identity=said.identity,
+            plan=said.plan,
+            quota=None if said.windows is None else Quota(said.windows, source="account.json"),
+            credits=said.credits,
+            problem=said.problem,
+        )
+
+    def carry(self, *_: object, **__: object) -> bool:
+        """Never: a script remembers nothing."""
+        return False
 
     def connect(self, host: Host) -> "ScriptedConnection":
         return ScriptedConnection(host)

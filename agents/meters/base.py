@@ -11,11 +11,16 @@ from typing import Annotated, Protocol
 
 import msgspec
 
-Tokens = Annotated[int, msgspec.Meta(ge=0, le=2**40)]  # what a line may claim; beyond is unreadable
+# What a line may claim; beyond it is unreadable. The sum of a minute has to fit into 32 bits.
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=2**26)]
+_YEARS = range(2015, 2100)
 
 
-class UsageRecord(msgspec.Struct, frozen=True):
-    """The tokens of one model call, as one line of a log has them; counters do not overlap."""
+class UsageRecord(msgspec.Struct, frozen=True, array_like=True):
+    """The tokens of one model call, as one line of a log has them; counters do not overlap.
+
+    Ledgers keep it encoded: new fields go to the end and have a default.
+    """
 
     at: datetime  # UTC
     model: str  # "" where the log does not say
@@ -30,6 +35,7 @@ class UsageRecord(msgspec.Struct, frozen=True):
     reasoning_tokens: int = 0  # part of output_tokens
     cache_write_hour_tokens: int = 0  # part of cache_write_tokens, at the price of an hour
     cost_usd: float | None = None  # the vendor's own figure, where it gives one
+    spawned_by: str = ""  # the vendor's id of the session whose sub-agent this one is
 
     @property
     def total_tokens(self) -> int:
@@ -86,6 +92,11 @@ class LogReader(Protocol):
     def id(self) -> str: ...
 
     @property
+    def rooms(self) -> Sequence[str]:
+        """The directories below an account's own in which its logs are."""
+        ...
+
+    @property
     def needles(self) -> Sequence[bytes]:
         """A line without any of these bytes is of no interest and is never decoded."""
         ...
@@ -100,7 +111,7 @@ class LogReader(Protocol):
 
 
 def utc(at: datetime | None) -> datetime:
-    """The time in UTC; one without a zone is taken for UTC. Raises for a missing one."""
-    if at is None:
+    """The time in UTC; one without a zone is taken for UTC. Raises for none, or for no real one."""
+    if at is None or at.year not in _YEARS:
         raise msgspec.ValidationError("a record of usage without a time")
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

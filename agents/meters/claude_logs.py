@@ -67,6 +67,7 @@ class ClaudeLogs:
     """Finds and reads Claude Code's logs."""
 
     id = "claude_code"
+    rooms: Sequence[str] = ("projects",)
     needles: Sequence[bytes] = (b'"usage"',)
 
     def find(self, config_dir: Path) -> list[Path]:

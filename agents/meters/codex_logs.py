@@ -74,6 +74,7 @@ class _State(msgspec.Struct):
     thread: str = ""
     is_named: bool = False  # the thread's own meta line was read, which is the file's first
     ancestors: list[str] = []
+    spawned_by: str = ""
     own_from: int | None = None  # a line of this ordinal or a later one is no copy
     model: str = ""
     total: _Counters | None = None
@@ -91,12 +92,13 @@ class CodexLogs:
     """Finds and reads Codex's rollouts."""
 
     id = "codex"
+    rooms: Sequence[str] = ("archived_sessions", "sessions")  # the latter wins
     needles: Sequence[bytes] = (b'"token_count"', b'"turn_context"', b'"session_meta"')
 
     def find(self, config_dir: Path) -> list[Path]:
         """Every rollout, oldest first; an archived copy of one that is still there is left out."""
         found: dict[str, Path] = {}
-        for room in ("archived_sessions", "sessions"):  # the latter wins
+        for room in self.rooms:
             found |= {path.name: path for path in (config_dir / room).rglob("rollout-*.jsonl")}
         return [found[name] for name in sorted(found)]
 
@@ -130,7 +132,8 @@ class _Lines:
         if not state.is_named:
             state.thread, state.is_named = meta.id or state.thread, True
             state.own_from = meta.forked_from_ordinal_exclusive
-            names = [meta.forked_from_id, meta.parent_thread_id, _spawner(meta.source)]
+            state.spawned_by = meta.parent_thread_id or _spawner(meta.source) or ""
+            names = [meta.forked_from_id, state.spawned_by]
         else:
             names = [meta.id, meta.forked_from_id]
         for name in names:
@@ -165,6 +168,7 @@ class _Lines:
             cache_write_tokens=written,
             cache_read_tokens=cached,
             reasoning_tokens=min(used.reasoning_output_tokens, used.output_tokens),
+            spawned_by=state.spawned_by,
         )
         return record if record.total_tokens else None
 

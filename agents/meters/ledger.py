@@ -30,44 +30,60 @@ class Ledger(Protocol):
         ...
 
 
+class Page(msgspec.Struct):
+    """The part of a ledger that some records are about, or all of it."""
+
+    calls: dict[int, UsageRecord]  # the record that counts, by the call's number
+    places: dict[str, int]  # key or alias: the call's number
+    next_number: int = 0  # of the next call that is new
+
+    def add(self, records: Iterable[UsageRecord]) -> list[Change]:
+        """See `Ledger`; every call that has a name of these records must be on the page."""
+        changes: list[Change] = []
+        for record in records:
+            number = self._find(record)
+            if number is None:
+                number = self.next_number
+                self.next_number += 1
+                self.calls[number] = record
+                changes.append(Change(record, 1))
+            elif is_better(record, known := self.calls[number]):
+                self.calls[number] = record
+                changes += [Change(known, -1), Change(record, 1)]
+            for name in names(record):
+                self.places.setdefault(name, number)
+        return changes
+
+    def _find(self, record: UsageRecord) -> int | None:
+        number = self.places.get(record.key)
+        if number is not None:
+            return number
+        for alias in record.aliases:
+            number = self.places.get(alias)
+            if number is not None and is_same_call(record, self.calls[number], alias):
+                return number
+        return None
+
+
 class MemoryLedger:
     """A ledger that forgets when it is gone; for tests, benchmarks and one-off imports."""
 
     def __init__(self) -> None:
-        self._chosen: list[UsageRecord] = []
-        self._places: dict[str, int] = {}  # key or alias: index in _chosen
+        self._page = Page({}, {})
 
     @property
     def records(self) -> list[UsageRecord]:
-        """What counts, one record a call."""
-        return list(self._chosen)
+        """What counts, one record a call, in the order in which the calls came."""
+        return list(self._page.calls.values())
 
     def add(self, records: Iterable[UsageRecord]) -> list[Change]:
         """See `Ledger`."""
-        changes: list[Change] = []
-        for record in records:
-            place = self._find(record)
-            if place is None:
-                place = len(self._chosen)
-                self._chosen.append(record)
-                changes.append(Change(record, 1))
-            elif is_better(record, known := self._chosen[place]):
-                self._chosen[place] = record
-                changes += [Change(known, -1), Change(record, 1)]
-            self._places.setdefault(record.key, place)
-            for alias in record.aliases:
-                self._places.setdefault(alias, place)
-        return changes
+        return self._page.add(records)
 
-    def _find(self, record: UsageRecord) -> int | None:
-        place = self._places.get(record.key)
-        if place is not None:
-            return place
-        for alias in record.aliases:
-            place = self._places.get(alias)
-            if place is not None and is_same_call(record, self._chosen[place], alias):
-                return place
-        return None
+
+def names(record: UsageRecord) -> tuple[str, ...]:
+    """By what a record's call is known again: its key, then its aliases."""
+    return (record.key, *record.aliases)
 
 
 def is_same_call(record: UsageRecord, known: UsageRecord, alias: str) -> bool:

@@ -7,6 +7,7 @@ without its end waits. Memory is bounded by a block and the longest line, whatev
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -25,15 +26,19 @@ def scan(config_dir: Path, reader: LogReader, cursors: Mapping[str, Cursor]) -> 
     by_inode = {(cursor.device, cursor.inode): cursor for cursor in cursors.values()}
     for path in reader.find(config_dir):
         try:
+            str(path).encode()  # a name that is no text can't be kept
             status = path.stat()
+            if stat.S_ISFIFO(status.st_mode):
+                continue  # a pipe would be waited for
             # A file that was moved, to an archive perhaps, is known by its inode.
             known = cursors.get(str(path)) or by_inode.get((status.st_dev, status.st_ino))
             if known is None or known.path != str(path) or _has_changed(known, status):
                 yield from read_file(path, reader, known)
         except FileNotFoundError:
             continue  # the vendor's program cleans up behind us
-        except OSError as error:
-            yield Batch(str(path), [], None, problem=str(error))
+        except (OSError, UnicodeEncodeError) as error:
+            name = str(path).encode(errors="backslashreplace").decode()
+            yield Batch(name, [], None, problem=str(error))
 
 
 def read_file(path: Path, reader: LogReader, known: Cursor | None) -> Iterator[Batch]:

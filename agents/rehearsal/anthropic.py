@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from agents.rehearsal.conversation import (
     Answer,
     Conversation,
@@ -185,7 +187,7 @@ def frames(reply: Reply, model: str) -> Iterator[Frame]:
     """The answer as the events of a stream."""
     whole = message(reply, model)
     start = whole | {"content": [], "stop_reason": None, "usage": _usage(reply, 1)}
-    yield frame({"type": "message_start", "message": start})
+    yield replace(frame({"type": "message_start", "message": start}), told="start")
     yield frame({"type": "ping"})
     for index, block in enumerate(whole["content"]):
         empty, deltas = _deltas(block, reply.tokens_per_second)
@@ -194,7 +196,8 @@ def frames(reply: Reply, model: str) -> Iterator[Frame]:
             yield frame({"type": "content_block_delta", "index": index, "delta": delta}, weight)
         yield frame({"type": "content_block_stop", "index": index})
     delta = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
-    yield frame({"type": "message_delta", "delta": delta, "usage": whole["usage"]})
+    ending = frame({"type": "message_delta", "delta": delta, "usage": whole["usage"]})
+    yield replace(ending, told="whole")
     yield frame({"type": "message_stop"})
 
 

@@ -1,4 +1,4 @@
-"""Which failures are due, and how far each lets a stream come. Owns the only stored state."""
+"""Which failures are due, and how far each lets a stream come. Owns that count."""
 
 import math
 import time

@@ -1,46 +1,22 @@
 """Rate limit headers: of API keys and of subscriptions, for both protocols."""
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-import msgspec
-
+from agents.rehearsal.accounts import FIVE_HOURS_MINUTES, Window, minute_in
 from agents.rehearsal.failures import Failure
-from agents.rehearsal.scenario import Limits
 
-FIVE_HOURS_MINUTES, SEVEN_DAYS_MINUTES = 300, 10080
 WARNING_PERCENT = 90
 
 
-class Window(msgspec.Struct, frozen=True):
-    """One quota window as it is reported."""
-
-    minutes: int
-    percent: float
-    reset_at: int
-
-
-def windows(limits: Limits, failure: Failure | None) -> Iterator[Window]:
-    """The windows the scenario reports; an exhausted account's five hours are full."""
-    if failure is not None and failure.kind == "limited":
-        yield Window(FIVE_HOURS_MINUTES, 100, int(failure.reset_at))
-    elif limits.five_hour_percent is not None:
-        reset_at = _minute_in(limits.five_hour_resets_in_seconds)
-        yield Window(FIVE_HOURS_MINUTES, limits.five_hour_percent, reset_at)
-    if limits.seven_day_percent is not None:
-        reset_at = _minute_in(limits.seven_day_resets_in_seconds)
-        yield Window(SEVEN_DAYS_MINUTES, limits.seven_day_percent, reset_at)
-
-
 def anthropic_headers(
-    limits: Limits, request: Mapping[str, str], failure: Failure | None
+    reported: list[Window], request: Mapping[str, str], failure: Failure | None
 ) -> dict[str, str]:
     """The unified headers for a subscription's token, the plain ones for an API key."""
     if request.get("authorization", "").startswith("Bearer sk-ant-oat"):
-        return _unified(list(windows(limits, failure)))
+        return _unified(reported)
     out: dict[str, str] = {}
-    reset = datetime.fromtimestamp(_minute_in(120), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    reset = datetime.fromtimestamp(minute_in(120), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     throttled = failure is not None and failure.kind in {"429", "limited"}
     for name, limit in (("requests", 1000), ("input-tokens", 450000), ("output-tokens", 90000)):
         prefix = f"anthropic-ratelimit-{name}"
@@ -76,7 +52,7 @@ def _unified(reported: list[Window]) -> dict[str, str]:
 
 
 def openai_headers(
-    limits: Limits, request: Mapping[str, str], failure: Failure | None
+    reported: list[Window], request: Mapping[str, str], failure: Failure | None
 ) -> dict[str, str]:
     """The API's request and token headers, and for Codex its account's windows."""
     throttled = failure is not None and failure.kind in {"429", "limited"}
@@ -87,9 +63,9 @@ def openai_headers(
         out[f"x-ratelimit-reset-{name}"] = "60s" if throttled else "1s"
     if "x-codex-turn-metadata" not in request:
         return out
-    for window, rank in zip(windows(limits, failure), ("primary", "secondary"), strict=False):
+    for window, rank in zip(reported, ("primary", "secondary"), strict=False):
         prefix = f"x-codex-{rank}"
-        out[f"{prefix}-used-percent"] = f"{window.percent:g}"
+        out[f"{prefix}-used-percent"] = str(int(window.percent))  # 99.6 is not used up
         out[f"{prefix}-window-minutes"] = str(window.minutes)
         out[f"{prefix}-reset-at"] = str(window.reset_at)
     credits = {"has-credits": "false", "unlimited": "false", "balance": "0"}
@@ -104,8 +80,3 @@ def _status(window: Window) -> str:
     if window.percent >= 100:
         return "rejected"
     return "allowed_warning" if window.percent >= WARNING_PERCENT else "allowed"
-
-
-def _minute_in(seconds: float) -> int:
-    """Windows end at a whole minute, so that repeated answers name one reset and not many."""
-    return int((time.time() + seconds) // 60 * 60)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from agents.rehearsal.play import Reply, pieces
 from agents.rehearsal.tools import CODE_MODE
 from agents.rehearsal.wire import Frame, encode, frame, fresh_id
@@ -94,7 +96,8 @@ def frames(reply: Reply, model: str) -> Iterator[Frame]:
     empty = whole | {"output": [], "usage": None, "status": "in_progress"}
     events = _events(whole, empty, reply.tokens_per_second)
     for number, (event, weight) in enumerate(events):
-        yield frame(event | {"sequence_number": number}, weight)
+        sent = frame(event | {"sequence_number": number}, weight)
+        yield replace(sent, told="whole") if event["type"] == "response.completed" else sent
 
 
 def _events(whole: Json, empty: Json, pace: float) -> Iterator[tuple[Json, int]]:

@@ -86,12 +86,18 @@ class Usage(_Strict, frozen=True, kw_only=True):
 
 
 class Limits(_Strict, frozen=True, kw_only=True):
-    """What the rate limit headers say; a window that is None is not reported."""
+    """What the rate limit headers say; a window that is None is not reported.
+
+    `..._tokens` is how many tokens, of all kinds, fill the window: it then climbs from its
+    percentage as they are sent, refuses when it is full, and starts at 0 % after its reset.
+    """
 
     five_hour_percent: float | None = 31
     five_hour_resets_in_seconds: int = 2 * 3600
     seven_day_percent: float | None = 41
     seven_day_resets_in_seconds: int = 4 * 86400
+    five_hour_tokens: int | None = None
+    seven_day_tokens: int | None = None
 
 
 class Step(_Strict, frozen=True, kw_only=True):

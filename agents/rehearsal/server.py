@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -21,10 +21,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agents.errors import AgentError
+from agents.rehearsal.accounts import Account, Meters
+from agents.rehearsal.counts import Key, Tokens
+from agents.rehearsal.meters import MeterPages
 from agents.rehearsal.scenario import Library
 from agents.rehearsal.stage import Stage, refusal
 
-_KEPT_HEADERS = ("user-agent", "authorization", "x-api-key", "session-id", "anthropic-beta")
+_KEPT_HEADERS = (
+    "user-agent",
+    "authorization",
+    "x-api-key",
+    "session-id",
+    "anthropic-beta",
+    "chatgpt-account-id",
+)
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -41,9 +51,14 @@ class RehearsalServer:
     """Serves scenarios on 127.0.0.1 from a thread for as long as the `with` block lasts."""
 
     def __init__(
-        self, directory: Path | None = None, port: int = 0, keep_requests: int = 500
+        self,
+        directory: Path | None = None,
+        port: int = 0,
+        keep_requests: int = 500,
+        accounts: Mapping[str, Account] | None = None,  # by key, token or account id
     ) -> None:
         self.library = Library(directory)
+        self._meters = Meters(accounts or {})
         self._requests: deque[Recorded] = deque(maxlen=keep_requests)
         self._count = 0
         self._changed = threading.Condition()
@@ -64,7 +79,7 @@ class RehearsalServer:
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
-        self._stage = Stage(self.library, self._server)
+        self._stage = Stage(self.library, self._server, self._meters)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="rehearsal", daemon=True
         )
@@ -87,6 +102,16 @@ class RehearsalServer:
         """The latest model requests, oldest first."""
         with self._changed:
             return list(self._requests)
+
+    @property
+    def counted(self) -> dict[Key, Tokens]:
+        """Tokens by credential and model, of all calls whose bill was sent, since the start."""
+        return self._stage.counts.whole()
+
+    @property
+    def cut(self) -> dict[Key, Tokens]:
+        """The same of calls that broke off before: what their clients had been told by then."""
+        return self._stage.counts.cut()
 
     def wait_for_requests(self, count: int, seconds: float = 10) -> list[Recorded]:
         """The requests once so many have come in all; raises TimeoutError."""
@@ -129,6 +154,7 @@ class RehearsalServer:
             Route("/s/{scenario}/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
             Route("/s/{scenario}/v1/responses", self._responses, methods=["POST"]),
             Route("/s/{scenario}/v1/models", self._models),
+            *MeterPages(self.library, self._meters).routes(),
         ]
 
     async def _index(self, _: Request) -> Response:

@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from agents.rehearsal import anthropic, openai
+from agents.rehearsal.accounts import Meters, Window, credential
 from agents.rehearsal.connection import cut
 from agents.rehearsal.conversation import Conversation
+from agents.rehearsal.counts import Counts, Tokens
 from agents.rehearsal.failures import HTTP_KINDS, STREAM_KINDS, Failure, Ledger
 from agents.rehearsal.play import Reply, next_step, reply, settle
 from agents.rehearsal.scenario import Library, Limits
@@ -30,7 +32,7 @@ class Wire(Protocol):
     def stream_error(self, failure: Failure) -> Frame: ...
     def error(self, failure: Failure) -> ErrorAnswer: ...
     def limit_headers(
-        self, limits: Limits, request: Mapping[str, str], failure: Failure | None
+        self, reported: list[Window], request: Mapping[str, str], failure: Failure | None
     ) -> dict[str, str]: ...
 
 
@@ -40,9 +42,10 @@ WIRES: dict[str, Wire] = {"anthropic": anthropic, "openai": openai}
 class Stage:
     """Answers model requests from a library of scenarios."""
 
-    def __init__(self, library: Library, server: uvicorn.Server) -> None:
-        self._library, self._server = library, server
+    def __init__(self, library: Library, server: uvicorn.Server, meters: Meters) -> None:
+        self._library, self._server, self._meters = library, server, meters
         self._ledger = Ledger()
+        self.counts = Counts()
 
     async def answer(self, protocol: str, request: Request, body: dict[str, Any]) -> Response:
         """The scenario's answer to this request, or its failure."""
@@ -57,8 +60,11 @@ class Stage:
             return refusal(400, "previous_response_id is not kept here; send the whole input")
         conversation = settle(scenario, conversation)
         step = next_step(scenario, conversation)
-        failure = self._ledger.due(name, conversation, step)
-        headers = wire.limit_headers(scenario.limits, request.headers, failure)
+        who = credential(request.headers)
+        limits = self._meters.limits(who, scenario.limits)
+        failure = self._meters.refusal(who, limits) or self._ledger.due(name, conversation, step)
+        windows = self._meters.windows(who, limits, failure)
+        headers = wire.limit_headers(windows, request.headers, failure)
         headers |= {"request-id": fresh_id("req"), "x-request-id": fresh_id("req")}
         in_stream = wire.STREAMED_ERRORS | STREAM_KINDS if conversation.stream else frozenset()
         if failure is not None and failure.kind not in in_stream:
@@ -67,12 +73,14 @@ class Stage:
             answer = wire.error(failure)
             return JSONResponse(answer.body, answer.status, headers | answer.headers)
         played = reply(scenario, conversation, step, wire.CALL_PREFIX)
+        bill = Bill(self.counts, self._meters, (who, conversation.model), limits, played)
         await asyncio.sleep(step.wait_seconds)
         if not conversation.stream:
             await asyncio.sleep(played.seconds())
+            bill.tell("whole")
             return JSONResponse(wire.message(played, conversation.model), headers=headers)
         frames = list(wire.frames(played, conversation.model))
-        stream = self._stream(request, wire, frames, played.seconds(), failure)
+        stream = self._stream(request, wire, frames, played.seconds(), failure, bill)
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
     async def _stream(
@@ -82,6 +90,7 @@ class Stage:
         frames: list[Frame],
         seconds: float,
         failure: Failure | None,
+        bill: "Bill",
     ) -> AsyncIterator[bytes]:
         """The frames spread over so many seconds; a failure strikes in the middle of them."""
         seconds_each = seconds / (sum(frame.weight for frame in frames) or 1)
@@ -96,7 +105,29 @@ class Stage:
                 await asyncio.sleep(failure.stall_seconds)
             if seconds_each and frame.weight:
                 await asyncio.sleep(frame.weight * seconds_each)
+            bill.tell(frame.told)  # first: who reads it may ask at once what was counted
             yield frame.data
+
+
+class Bill:
+    """What one call costs, told in one piece or two, counted as it is told."""
+
+    def __init__(
+        self, counts: Counts, meters: Meters, key: tuple[str, str], limits: Limits, reply: Reply
+    ) -> None:
+        self._counts, self._meters, self._key, self._limits = counts, meters, key, limits
+        self._begun = Tokens()
+        self._usage, self._output = reply.usage, reply.output_tokens
+
+    def tell(self, part: str) -> None:
+        """The client is sent this part of the bill: `start` (with one output token) or `whole`."""
+        if part == "start":
+            self._begun = Tokens.of(self._usage, 1)
+            self._counts.begin(self._key, self._begun)
+        elif part == "whole":
+            whole = Tokens.of(self._usage, self._output)
+            self._counts.finish(self._key, self._begun, whole)
+            self._meters.spend(self._key[0], self._limits, whole.total)
 
 
 def refusal(status: int, text: str) -> Response:

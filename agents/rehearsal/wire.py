@@ -1,6 +1,7 @@
 """What both protocols share on the wire: stream frames, error answers."""
 
 import secrets
+from typing import Literal
 
 import msgspec
 
@@ -10,6 +11,8 @@ class Frame(msgspec.Struct, frozen=True):
 
     data: bytes
     weight: int = 0
+    told: Literal["", "start", "whole"] = ""
+    """What of the call's bill is known once this is sent."""
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True):

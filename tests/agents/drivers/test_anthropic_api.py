@@ -77,7 +77,10 @@ def results(server: SseServer) -> list[dict[str, Any]]:
 
 async def test_it_counts_each_kind_of_token(tmp_path: Path) -> None:
     host, _ = await play(tmp_path, message(text("hello")))
-    assert host.of(Usage) == [Usage("told-model", 40, 10, 20, 30, 7)]
+    assert host.of(Usage) == [  # the input as it begins, the output as it ends
+        Usage("told-model", 1, 10, 20, 30),
+        Usage("told-model", 39, reasoning_tokens=7),
+    ]
 
 
 async def test_it_gives_thinking_back_as_it_came(tmp_path: Path) -> None:
@@ -151,7 +154,7 @@ async def test_it_takes_an_empty_answer(tmp_path: Path) -> None:
 
 async def test_it_goes_on_after_a_pause(tmp_path: Path) -> None:
     host, _ = await play(tmp_path, message(text("one"), stop="pause_turn"), message(text("two")))
-    assert len(host.of(Usage)) == 2
+    assert [row.output_tokens for row in host.of(Usage)] == [1, 39, 1, 39]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +170,8 @@ async def test_it_takes_no_stream_that_just_ends_for_success(tmp_path: Path) -> 
     torn = whole[: whole.index(b"event: message_delta")]
     host, _ = await play(tmp_path, torn, whole)
     assert [retry.error for retry in host.of(Retrying)] == ["network"]
-    assert len(host.of(Usage)) == 2  # the broken call was paid for too
+    # The broken call was paid for too.
+    assert [row.input_tokens for row in host.of(Usage)] == [10, 10, 0]
 
 
 @pytest.mark.parametrize(

@@ -84,15 +84,15 @@ def test_it_ends_each_recorded_turn_rightly(name: str) -> None:
 def test_its_tokens_and_cost_are_the_vendors_own(name: str) -> None:
     usage = of(Usage, events(name))
     results = [row for row in map(json.loads, lines(name)) if row["type"] == "result"]
-    # Not `result.usage`, which counts the input of a stream that broke although nobody pays it.
-    sums = [row for end in results for row in end["model_usage_since_last_result"].values()]
-    assert sum(row.input_tokens for row in usage) == sum(row["inputTokens"] for row in sums)
-    assert sum(row.output_tokens for row in usage) == sum(row["outputTokens"] for row in sums)
+    # `result.usage` has what streams told that broke; the sums by model leave it out.
+    sums = [end["usage"] for end in results]
+    assert sum(row.input_tokens for row in usage) == sum(row["input_tokens"] for row in sums)
+    assert sum(row.output_tokens for row in usage) == sum(row["output_tokens"] for row in sums)
     assert sum(row.cache_write_tokens for row in usage) == sum(
-        row["cacheCreationInputTokens"] for row in sums
+        row["cache_creation_input_tokens"] for row in sums
     )
     assert sum(row.cache_read_tokens for row in usage) == sum(
-        row["cacheReadInputTokens"] for row in sums
+        row["cache_read_input_tokens"] for row in sums
     )
     cost = sum(row.cost_usd or 0 for row in usage)
     assert cost == pytest.approx(results[-1]["total_cost_usd"])

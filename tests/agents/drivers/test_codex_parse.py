@@ -161,22 +161,46 @@ def test_a_helpers_tokens_count_but_its_words_do_not(thread: Thread) -> None:
     assert isinstance(usage, Usage)
 
 
-def test_quota_updates_are_merged_and_told_when_they_say_something_new(thread: Thread) -> None:
+def test_a_quota_update_passes_on_what_it_told_and_nothing_else(thread: Thread) -> None:
     assert thread("account/rateLimits/updated", rateLimits={"primary": None}) == []
     (first,) = thread("account/rateLimits/updated", rateLimits={"primary": window(31, 300)})
     assert [w.kind for w in of(Quota, [first])[0].windows] == ["five_hour"]
     later = {"primary": window(31, 300, resets_at=1_795_381_675), "secondary": None}
     assert thread("account/rateLimits/updated", rateLimits=later) == []
-    (both,) = thread("account/rateLimits/updated", rateLimits={"secondary": window(91, 10080)})
-    (quota,) = of(Quota, [both])
-    assert [(w.kind, w.used_percent) for w in quota.windows] == [
-        ("five_hour", 31),
-        ("seven_day", 91),
-    ]
+    (other,) = thread("account/rateLimits/updated", rateLimits={"secondary": window(91, 10080)})
+    (quota,) = of(Quota, [other])
+    assert [(w.kind, w.used_percent) for w in quota.windows] == [("seven_day", 91)]
     assert quota.status == "warning"
-    odd = {"limitId": "codex_other", "primary": window(1, 60)}
-    (third,) = thread("account/rateLimits/updated", rateLimits=odd)
-    assert [w.kind for w in of(Quota, [third])[0].windows][-1] == "60m_codex_other"
+    odd = {"limitId": "codex_other", "primary": window(100, 60)}
+    (third,) = of(Quota, thread("account/rateLimits/updated", rateLimits=odd))
+    assert [w.kind for w in third.windows] == ["60m_codex_other"]
+    assert third.status == "warning", "a family of models that is used up closes no account"
+
+
+def test_a_sparse_update_keeps_its_slots_length(thread: Thread) -> None:
+    weekly = {"primary": window(31, 10080)}  # the slot tells nothing of the length
+    assert thread("account/rateLimits/updated", rateLimits=weekly)
+    bare = {"primary": {"usedPercent": 32, "windowDurationMins": None, "resetsAt": None}}
+    (quota,) = of(Quota, thread("account/rateLimits/updated", rateLimits=bare))
+    (reading,) = quota.windows
+    assert (reading.kind, reading.used_percent, reading.window_minutes) == ("seven_day", 32, 10080)
+    silent = {"primary": {"usedPercent": None, "windowDurationMins": 10080}}
+    assert thread("account/rateLimits/updated", rateLimits=silent) == []
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"usedPercent": 40, "windowDurationMins": 18_000, "resetsAt": 1_795_381_660},  # seconds
+        {"usedPercent": 40, "windowDurationMins": 300, "resetsAt": 1_795_381_660_000},
+        {"usedPercent": "40", "windowDurationMins": "300", "resetsAt": "2026-11-22T21:07:40Z"},
+    ],
+)
+def test_a_meter_in_the_wrong_unit_is_read(thread: Thread, row: dict[str, object]) -> None:
+    (quota,) = of(Quota, thread("account/rateLimits/updated", rateLimits={"primary": row}))
+    (reading,) = quota.windows
+    assert (reading.kind, reading.used_percent, reading.window_minutes) == ("five_hour", 40, 300)
+    assert reading.resets_at == datetime.fromtimestamp(1_795_381_660, UTC)
 
 
 def test_reasoning_is_thinking_and_its_parts_stand_apart(thread: Thread) -> None:
