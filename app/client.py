@@ -58,9 +58,16 @@ class Client:
         """The decoded answer, None where there is none; body values of None are left out."""
         return self._ask("POST", path, json=_given(body))
 
+    def put(self, path: str, /, **body: Any) -> Any:
+        """Like `post`, for what is set as a whole."""
+        return self._ask("PUT", path, json=_given(body))
+
     def patch(self, path: str, /, lifted: Iterable[str] = (), **body: Any) -> Any:
         """Like `post`: what is given is changed; the fields named in `lifted` become nothing."""
         return self._ask("PATCH", path, json=_given(body) | dict.fromkeys(lifted))
+
+    def delete(self, path: str, /) -> None:
+        self._ask("DELETE", path)
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         try:

@@ -74,7 +74,7 @@ def refers(table: str, column: str, target: str) -> sa.ForeignKeyConstraint:
 
 
 def counters() -> list[sa.Column[Any]]:
-    return [needed(name, NUMBER) for name in COUNTERS]
+    return [needed(name, BIG) for name in COUNTERS]
 
 
 def upgrade() -> None:

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from agents import sandbox
 from app import __version__
-from app.api import fleet, reviews, sessions, work
+from app.api import accounts, balance, fleet, gauges, moves, reviews, sessions, usage, work
 from app.api.deps import Ctx
 from app.api.errors import RESPONSES, ApiRoute
 from app.api.schemas import DecisionView, Health
@@ -34,5 +34,15 @@ def decisions(ctx: Ctx, subject: str | None = None, limit: int = 200) -> list[De
         return [DecisionView.model_validate(row) for row in rows]
 
 
-for part in (fleet.router, work.router, sessions.router, reviews.router):
+for part in (
+    accounts.router,
+    balance.router,
+    fleet.router,
+    moves.router,
+    gauges.router,
+    work.router,
+    sessions.router,
+    reviews.router,
+    usage.router,
+):
     router.include_router(part)

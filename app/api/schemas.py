@@ -50,41 +50,6 @@ class RepositoryGiven(Given):
     base_branch: str | None = None
 
 
-class QuotaWindowView(View):
-    kind: str = Field(description="`five_hour`, `seven_day`, `requests_per_minute` ...")
-    used_percent: float | None = Field(description="Null: it has reset since it was read.")
-    window_minutes: int | None
-    resets_at: datetime | None
-    is_refused: bool = Field(description="The vendor turns requests away for it.")
-    is_stale: bool = Field(description="Read more than ten minutes ago.")
-    source: str
-    observed_at: datetime
-
-
-class AccountView(View):
-    name: str
-    driver: str
-    auth: str
-    secret_env: str = Field(description="Name of the variable that holds the key; never the key.")
-    config_dir: str
-    base_url: str
-    is_rehearsal: bool
-    limited_until: datetime | None
-    created_at: datetime
-    windows: list[QuotaWindowView] = Field(
-        [], description="What its meters told last; a window that was never reported is absent."
-    )
-
-
-class AccountGiven(Given):
-    name: str
-    driver: str
-    auth: str = "subscription"
-    secret_env: str = ""
-    config_dir: str = ""
-    base_url: str = ""
-
-
 class AgentView(View):
     name: str
     driver: str

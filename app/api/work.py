@@ -1,18 +1,13 @@
-"""Repositories, accounts, agents and tasks over JSON: thin, every route calls one service."""
-
-from datetime import datetime
+"""Repositories, agents and tasks over JSON: thin, every route calls one service."""
 
 from fastapi import APIRouter
 
 from app.api.deps import Ctx, task_views
 from app.api.errors import RESPONSES, ApiRoute
 from app.api.schemas import (
-    AccountGiven,
-    AccountView,
     AgentChange,
     AgentGiven,
     AgentView,
-    QuotaWindowView,
     RepositoryGiven,
     RepositoryView,
     TaskGiven,
@@ -21,16 +16,13 @@ from app.api.schemas import (
     TaskView,
 )
 from app.errors import NotFound
-from app.models import QuotaReading, Task
-from app.models.base import utc_now
-from app.services import accounts as account_services
+from app.models import Task
 from app.services import agents as agent_services
-from app.services import quota as quota_services
 from app.services import repositories as repository_services
 from app.services import tasks as task_services
 from app.services.context import Context
 from app.services.terms import Terms
-from app.store import accounts, quota, repositories, tasks
+from app.store import repositories, tasks
 from app.web.contexts import snapshot
 
 router = APIRouter(route_class=ApiRoute, responses=RESPONSES)
@@ -46,25 +38,6 @@ def list_repositories(ctx: Ctx) -> list[RepositoryView]:
 def add_repository(ctx: Ctx, given: RepositoryGiven) -> RepositoryView:
     row = repository_services.add_repository(ctx, **given.model_dump())
     return RepositoryView.model_validate(row)
-
-
-@router.get("/accounts", tags=["accounts"], summary="The logins and keys agents spend")
-def list_accounts(ctx: Ctx) -> list[AccountView]:
-    with ctx.db.read() as db:
-        rows, readings = accounts.every(db), quota.every(db)
-    now = utc_now()
-    views = []
-    for row in rows:
-        told = [_window(reading, now) for reading in readings if reading.account_id == row.id]
-        views.append(AccountView.model_validate({**row.model_dump(), "windows": told}))
-    return views
-
-
-@router.post("/accounts", tags=["accounts"], summary="Register a login or a key", status_code=201)
-def add_account(ctx: Ctx, given: AccountGiven) -> AccountView:
-    """A key is given by the name of its environment variable, never by its value."""
-    row = account_services.add_account(ctx, **given.model_dump())
-    return AccountView.model_validate(row)
 
 
 @router.get("/agents", tags=["agents"], summary="The agents and their state")
@@ -144,19 +117,6 @@ def move_task(ctx: Ctx, task_id: int, move: TaskMove) -> TaskView:
 def _task(ctx: Context, task: Task) -> TaskView:
     with ctx.db.read() as db:
         return task_views(db, [task])[0]
-
-
-def _window(row: QuotaReading, now: datetime) -> QuotaWindowView:
-    return QuotaWindowView(
-        kind=row.kind,
-        used_percent=quota_services.used_percent(row, now),
-        window_minutes=row.window_minutes,
-        resets_at=row.resets_at,
-        is_refused=quota_services.is_refused(row, now),
-        is_stale=quota_services.is_stale(row, now),
-        source=row.source,
-        observed_at=row.observed_at,
-    )
 
 
 def _agents(snap: snapshot.Snapshot) -> list[AgentView]:

@@ -1,23 +1,31 @@
 """The balancer's policy against five simpler ones, in seeded worlds of six unequal subscriptions.
 
 The gap is to the best that a clairvoyant could do (app/bench/simulator/bound.py). A limit hit is
-one refused turn. Task hours count from a task's first turn, without the waits for its human.
+one refused turn. Task hours count from a task's first turn, without the waits for its human. With
+`--recorded` the world is what this installation recorded: its tasks, its accounts.
 """
 
 import argparse
 from statistics import fmean
 
+from sqlalchemy.exc import OperationalError
+
 from app.bench import Bar, Result
 from app.bench.simulator.bound import bound
 from app.bench.simulator.contenders import contenders
-from app.bench.simulator.load import SHAPES, draw
+from app.bench.simulator.load import PLANS, SHAPES, WEEK_HOURS, draw
 from app.bench.simulator.simulation import Outcome, Simulation
+from app.bench.simulator.trace import recorded
+from app.models.base import utc_now
+from app.settings import Settings
 from app.show import progress
+from app.store.database import Database
 
 LOADS = {"flat": 1.05, "working-hours": 1.05, "bursty": 0.90}
 GAPS = {"flat": 1.5, "working-hours": 2.5}  # percent, ours at most
 FEWER_HITS = 3.0
 SHORTER = 2.0
+COLUMNS = ("shape", "load %", "policy", "gap %", "hits/week", "p95 task h", "reread %", "moves")
 Played = dict[str, list[tuple[float, Outcome]]]  # policy: the bound and the outcome of each seed
 
 
@@ -27,11 +35,14 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--seeds", type=int, default=2, help="worlds of each shape")
     options.add_argument("--load", type=float, help="offered over capacity, 1.05 for 105 %%")
     options.add_argument("--shape", choices=SHAPES, help="one shape only")
+    options.add_argument("--recorded", action="store_true", help="replay this installation's tasks")
     return options
 
 
 def run(options: argparse.Namespace) -> Result:
     """Play every policy in the same worlds."""
+    if options.recorded:
+        return _replay()
     shapes = [options.shape] if options.shape else list(SHAPES)
     rows: list[tuple[object, ...]] = []
     bars: list[Bar] = []
@@ -40,17 +51,41 @@ def run(options: argparse.Namespace) -> Result:
         played = _play(shape, load, options)
         rows += [_row(shape, load, name, played[name], options.weeks) for name in played]
         bars += _bars(shape, played, is_bar=load == LOADS[shape])
-    columns = ("shape", "load %", "policy", "gap %", "hits/week", "p95 task h", "reread %", "moves")
-    return Result(columns, rows, bars, [f"{options.seeds} worlds of each shape."])
+    return Result(COLUMNS, rows, bars, [f"{options.seeds} worlds of each shape."])
+
+
+def _replay() -> Result:
+    """The recorded world under every policy; no bars: nobody promised anything about it."""
+    database = Database(Settings().database)
+    try:
+        with database.read() as db:
+            trace = recorded(db, utc_now())
+    except (ValueError, OperationalError) as error:
+        raise SystemExit(f"There is nothing to replay. {error}") from None
+    finally:
+        database.close()
+    world = trace.world
+    best = bound(world)
+    load = 100 * sum(job.dollars for job in world.jobs) / world.capacity
+    rows = []
+    for name, policy in contenders(world.plans).items():
+        played = [(best, Simulation(world, policy).run())]
+        rows.append(_row("recorded", load / 100, name, played, world.hours / WEEK_HOURS))
+    about = (
+        f"{len(world.jobs)} tasks in {world.hours / 24:.0f} days on {len(world.plans)} accounts."
+    )
+    if best <= 0:
+        trace.left_out.append("No week ended in that time, so there is no gap to tell yet.")
+    return Result(COLUMNS, rows, [], [about, *trace.left_out])
 
 
 def _play(shape: str, load: float, options: argparse.Namespace) -> Played:
-    played: Played = {name: [] for name in contenders()}
+    played: Played = {name: [] for name in contenders(PLANS)}
     for seed in range(options.seeds):
         progress(f"{shape}, world {seed + 1} of {options.seeds} ...")
         world = draw(seed, weeks=options.weeks, load=load, shape=shape)
         best = bound(world)
-        for name, policy in contenders().items():
+        for name, policy in contenders(world.plans).items():
             played[name].append((best, Simulation(world, policy).run()))
     return played
 
@@ -67,7 +102,7 @@ def _row(
         round(_gap(played), 2),
         round(_hits(played) / weeks, 1),
         round(_p95(played), 1),
-        round(100 * sum(outcome.overhead for outcome in outcomes) / useful, 2),
+        round(100 * sum(outcome.overhead for outcome in outcomes) / useful, 2) if useful else 0.0,
         round(fmean(outcome.moves for outcome in outcomes) / weeks, 1),
     )
 
@@ -90,7 +125,7 @@ def _bars(shape: str, played: Played, *, is_bar: bool) -> list[Bar]:
 
 def _gap(played: list[tuple[float, Outcome]]) -> float:
     best = sum(bound_ for bound_, _ in played)
-    return 100 * (1 - sum(outcome.score for _, outcome in played) / best)
+    return 100 * (1 - sum(outcome.score for _, outcome in played) / best) if best > 0 else 0.0
 
 
 def _hits(played: list[tuple[float, Outcome]]) -> float:
@@ -98,4 +133,4 @@ def _hits(played: list[tuple[float, Outcome]]) -> float:
 
 
 def _p95(played: list[tuple[float, Outcome]]) -> float:
-    return fmean(outcome.hours[int(0.95 * len(outcome.hours))] for _, outcome in played)
+    return fmean(o.hours[int(0.95 * len(o.hours))] if o.hours else 0.0 for _, o in played)

@@ -135,6 +135,33 @@ def say(
 
 
 @cli.command()
+def move(
+    name: Name,
+    account: Annotated[str, typer.Argument(help="Where it goes: an account's name.")],
+    now: Annotated[
+        bool, typer.Option("--now", help="Interrupt its turn instead of waiting for the end.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Move an agent and its work to another account; says first what it costs and saves."""
+    from app.errors import Conflict
+
+    with connect() as client:
+        told = client.get(f"/agents/{name}/move-preview", account=account)
+        is_called_off = told["from_account"] == told["to_account"]
+        if told["refusal"] and not is_called_off:
+            raise Conflict(told["refusal"])
+        if not yes and not is_called_off:
+            typer.confirm(f"{told['says']} Move it?", abort=True)
+        moved = client.post(f"/agents/{name}/move", account=account, now=now)
+    if json:
+        show.as_json(moved)
+    else:
+        show.line(moved["says"])
+
+
+@cli.command()
 def interrupt(name: Name) -> None:
     """Stop the agent's running turn; the session stays usable."""
     with connect() as client:

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import account, agent, permission, repository, review, task
+from app.cli import account, agent, balance, permission, repository, review, task, usage
 from app.cli.common import AsJson, group
 
 cli = group("quarterdeck", "One human commands many coding agents. Without a command: serve.")
-for part in (task, agent, account, repository, review, permission):
+for part in (task, agent, account, repository, review, permission, usage, balance):
     cli.add_typer(part.cli)
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]

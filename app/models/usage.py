@@ -16,10 +16,10 @@ class UsageMinute(SQLModel, table=True):
     account_id: int = Field(primary_key=True, foreign_key="account.id", index=True)
     model: str = Field(primary_key=True)
     minute: int = Field(primary_key=True, index=True)  # unix time // 60
-    output_tokens: int = 0
-    input_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_read_tokens: int = 0
+    output_tokens: int = Field(default=0, sa_type=BigInteger)
+    input_tokens: int = Field(default=0, sa_type=BigInteger)
+    cache_write_tokens: int = Field(default=0, sa_type=BigInteger)
+    cache_read_tokens: int = Field(default=0, sa_type=BigInteger)
 
 
 class SessionAccount(SQLModel, table=True):
@@ -44,10 +44,10 @@ class OutsideMinute(SQLModel, table=True):
     account_id: int = Field(primary_key=True, foreign_key="account.id")
     model: str = Field(primary_key=True)
     minute: int = Field(primary_key=True, index=True)
-    output_tokens: int = 0
-    input_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_read_tokens: int = 0
+    output_tokens: int = Field(default=0, sa_type=BigInteger)
+    input_tokens: int = Field(default=0, sa_type=BigInteger)
+    cache_write_tokens: int = Field(default=0, sa_type=BigInteger)
+    cache_read_tokens: int = Field(default=0, sa_type=BigInteger)
 
 
 class LogFile(SQLModel, table=True):

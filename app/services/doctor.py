@@ -10,16 +10,17 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from agents import registry, sandbox
-from agents.base import Auth, Availability, Driver, Endpoint
+from agents.base import Availability, Driver, Endpoint
 from agents.errors import AgentError
 from app.errors import AppError
 from app.git.binary import git_binary
 from app.listen import bind
 from app.lock import is_running, running_url
 from app.models import Account
+from app.services import logins
 from app.settings import Settings
 from app.store import accounts, migrate
 from app.store.database import Database
@@ -187,19 +188,21 @@ def _accounts(settings: Settings) -> list[tuple[str, Check]]:
     with database.read() as db:
         known = accounts.every(db)
     database.close()
-    return [(f"account {account.name}", _account_check(account)) for account in known]
+    return [(f"account {account.name}", _account_check(account, known)) for account in known]
 
 
-def _account_check(account: Account) -> Check:
+def _account_check(account: Account, known: list[Account]) -> Check:
+    name = f"account {account.name}"
+
     def check() -> Finding:
-        endpoint = Endpoint(
-            auth=cast(Auth, account.auth),
-            base_url=account.base_url,
-            secret_env=account.secret_env,
-            config_dir=account.config_dir,
-        )
+        if missing := logins.missing_directory(account):
+            return Finding(name, "warn", "Its directory is not there.", missing)
+        if other := logins.sharer(account, known):
+            mend = "Give each login its own: `quarterdeck account set NAME --config-dir DIRECTORY`."
+            return Finding(name, "warn", f"It shares its directory with {other.name}.", mend)
+        endpoint = logins.endpoint_of(account)
         found = registry.driver(account.driver).available(endpoint, dict(os.environ))
-        return _availability(f"account {account.name}", found)
+        return _availability(name, found)
 
     return check
 

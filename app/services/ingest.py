@@ -7,11 +7,8 @@ of a journal after a power cut.
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import delete, update
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import Session as Orm
 from sqlmodel import col
 
@@ -26,10 +23,12 @@ from app.models import (
     UsageMinute,
 )
 from app.models.base import utc_now
+from app.services import clock
 from app.services.context import Context
 from app.services.fold import Effects, fold
 from app.services.quota import store_readings
 from app.store import sessions
+from app.store.upsert import upsert
 
 BATCH_BYTES = 4_000_000
 
@@ -76,6 +75,7 @@ def store_chunks(ctx: Context, chunks: list[Chunk]) -> set[str]:
             db.add(session)
             db.flush()
             _store_effects(db, session.id, effects)
+            clock.count(db, session, effects.activities)
             store_readings(db, effects.quota)
     return stale
 
@@ -90,6 +90,7 @@ def clamp_cursor(ctx: Context, session_id: str, size: int) -> None:
 
 def reset(db: Orm, session: Session) -> None:
     """Back to the start of the journal; the next ingest folds it all again."""
+    session.counted_seq = max(session.counted_seq, session.seq)  # the clocks have it already
     for table in (JournalIndex, UsageMinute):
         db.connection().execute(delete(table).where(col(table.session_id) == session.id))
     blank = Session(id="", agent_id=0, task_id=0, account_id=0, driver="")
@@ -137,20 +138,28 @@ def _store_effects(db: Orm, session_id: str, effects: Effects) -> None:
             decided_at=utc_now() if answer else None,
         )
         db.add(row)
-    for seq, offset in effects.index:
-        _upsert(db, JournalIndex, {"session_id": session_id, "seq": seq}, {"offset": offset})
-    for conversation_id in effects.conversations:
-        _upsert(db, Conversation, {"id": conversation_id}, {"session_id": session_id})
-    for (account_id, model, minute), usage in effects.usage.items():
-        key: dict[str, Any] = {"session_id": session_id, "account_id": account_id}
-        key |= {"model": model, "minute": minute}
-        counted = {
+    places = [{"session_id": session_id, "seq": seq, "offset": at} for seq, at in effects.index]
+    upsert(db, JournalIndex, ("session_id", "seq"), places)
+    known = [{"id": name, "session_id": session_id} for name in effects.conversations]
+    upsert(db, Conversation, ("id",), known)
+    _store_usage(db, session_id, effects)
+
+
+def _store_usage(db: Orm, session_id: str, effects: Effects) -> None:
+    rows = [
+        {
+            "session_id": session_id,
+            "account_id": account_id,
+            "model": model,
+            "minute": minute,
             "output_tokens": usage.output_tokens,
             "input_tokens": usage.input_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
             "cache_read_tokens": usage.cache_read_tokens,
         }
-        _upsert(db, UsageMinute, key, counted, add=True)
+        for (account_id, model, minute), usage in effects.usage.items()
+    ]
+    upsert(db, UsageMinute, ("session_id", "account_id", "model", "minute"), rows, add=True)
 
 
 def _settle_permissions(db: Orm, session_id: str, effects: Effects) -> None:
@@ -167,14 +176,3 @@ def _settle_permissions(db: Orm, session_id: str, effects: Effects) -> None:
         )
     if effects.void_permissions:
         db.connection().execute(waiting.values(state="void", decided_at=utc_now()))
-
-
-def _upsert(
-    db: Orm, table: type[Any], key: dict[str, Any], values: dict[str, Any], *, add: bool = False
-) -> None:
-    """Insert, or replace (with `add`: add to) what is there."""
-    dialect = db.get_bind().dialect.name
-    insert = sqlite_insert if dialect == "sqlite" else postgres_insert
-    statement = insert(table).values(**key, **values)
-    new = {name: (getattr(table, name) + value if add else value) for name, value in values.items()}
-    db.connection().execute(statement.on_conflict_do_update(index_elements=list(key), set_=new))

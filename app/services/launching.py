@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from sqlmodel import Session as Orm
+
 from agents import launch
 from agents.base import Endpoint, LaunchSpec
 from agents.errors import AgentError, SessionAlreadyRunning
@@ -13,14 +15,19 @@ from app.git.cloning import sync
 from app.git.config import Command, read_config
 from app.git.names import branch_name
 from app.git.snapshots import Worktree
-from app.models import Account, Session, Task
+from app.models import Account, Agent, Session, Task
 from app.models.base import utc_now
-from app.services.accounts import secrets
+from app.services import handover
+from app.services.accounts import endpoint_of, secrets
 from app.services.boxed import run_boxed
 from app.services.context import Context
 from app.services.environment import agent_home, box, child_environment, is_sandboxed
-from app.services.scene import SessionScene, session_scene
-from app.store import sessions, tasks
+from app.services.handover_note import task_text
+from app.services.lifecycle import adopt, launched
+from app.services.logins import missing_directory
+from app.services.moving import take_effect
+from app.services.scene import SessionScene, session_scene, worktree_of
+from app.store import moves, sessions, tasks
 
 WORK_RULES = (
     "You work in a git worktree of your own, on the branch {branch}, which starts from {base}. "
@@ -35,38 +42,55 @@ CONTINUE = "Your work was interrupted. Look at the state of the worktree and go 
 def launch_session(ctx: Context, session_id: str) -> bool:
     """Bring the session's runner up; False where it could not be, with the reason on its task."""
     with ctx.db.write() as db:
-        session = sessions.get(db, session_id)
-        if session is None or not session.wants_start:
+        session = _begun(db, session_id)
+        if session is None:
             return False
-        session.wants_start = False
-        if session.state not in ("new", "stopped", "crashed"):
-            return False
-        if sessions.rivals(db, session):
-            session.wants_start = True  # its turn comes when they have stopped
-            return False
-        session.state = "starting"
-        db.add(session)
-        sessions.charge(db, session)
         scene = session_scene(ctx, db, session_id)
     ctx.home.session(session_id).mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
+        if not handover.carry(ctx, scene):
+            handover.hand_over(ctx, scene)  # the session that goes on is launched next
+            return False
+        _charge(ctx, scene)
         spec = _spec(ctx, scene)
         launch.launch(ctx.home.session(session_id), spec, secrets(scene.account))
     except SessionAlreadyRunning:
-        _started(ctx, session_id, session, is_new=False)
+        adopt(ctx, session_id)
         return True
     except (AppError, AgentError, OSError) as error:
         _not_started(ctx, session_id, str(error))
         return False
-    _started(ctx, session_id, session, is_new=True)
+    _started(ctx, session_id)
     return True
 
 
-def worktree_of(scene: SessionScene) -> Worktree:
-    """The session's worktree as git knows it."""
-    session = scene.session
-    path = Path(session.worktree)
-    return Worktree(scene.agent.name, session.branch, session.base_sha, path)
+def _begun(db: Orm, session_id: str) -> Session | None:
+    """The session, now `starting` on its agent's account; None where it is not to be launched."""
+    session = sessions.get(db, session_id)
+    if session is None or not session.wants_start:
+        return None
+    if session.state not in ("new", "stopped", "crashed"):
+        session.wants_start = False
+        return None
+    if sessions.rivals(db, session):
+        return None  # its turn comes when they have stopped
+    for decided in moves.pending(db, session.agent_id):
+        take_effect(db, decided)
+    agent = db.get_one(Agent, session.agent_id)
+    session.wants_start, session.state = False, "starting"
+    session.account_id = agent.account_id
+    db.add(session)
+    return session
+
+
+def _charge(ctx: Context, scene: SessionScene) -> None:
+    """The conversation is where the agent is: from the next record on its account pays."""
+    with ctx.db.write() as db:
+        row = db.get_one(Session, scene.session.id)
+        if row.driver != scene.agent.driver:
+            row.driver, row.model = scene.agent.driver, scene.agent.model
+        db.add(row)
+        sessions.charge(db, row)
 
 
 def _spec(ctx: Context, scene: SessionScene) -> LaunchSpec:
@@ -102,14 +126,11 @@ def _spec(ctx: Context, scene: SessionScene) -> LaunchSpec:
 
 
 def _endpoint(account: Account) -> Endpoint:
+    if missing := missing_directory(account):
+        raise Unavailable(missing)
     if account.config_dir:
         Path(account.config_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Endpoint(
-        auth=account.auth,  # type: ignore[arg-type]
-        base_url=account.base_url,
-        secret_env=account.secret_env,
-        config_dir=account.config_dir,
-    )
+    return endpoint_of(account)
 
 
 def _prepare_worktree(ctx: Context, scene: SessionScene) -> Worktree:
@@ -162,22 +183,19 @@ def _set_up(ctx: Context, scene: SessionScene, worktree: Worktree, rule: Command
 def _prompt(ctx: Context, task: Task, session: Session) -> tuple[str, str, Origin]:
     """(text, message id, origin): the task at first, then a nudge, or "" where messages wait."""
     if not session.conversation_id:
-        # A title that was taken from the prompt is not said twice.
-        said = task.prompt.startswith(task.title)
-        text = task.prompt if said else f"{task.title}\n\n{task.prompt}"
-        return text, f"{session.id}-task", "task"
+        if session.handover:
+            return session.handover, f"{session.id}-task", "system"
+        return task_text(task), f"{session.id}-task", "task"
     with ctx.db.read() as db:
         if sessions.queued_messages(db, session.id):
             return "", "", "system"
     return CONTINUE, f"{session.id}-continue-{session.launches}", "system"
 
 
-def _started(ctx: Context, session_id: str, before: Session, *, is_new: bool) -> None:
+def _started(ctx: Context, session_id: str) -> None:
     with ctx.db.write() as db:
         row = session_scene(ctx, db, session_id).session
-        row.state, row.is_sandboxed = "running", is_sandboxed(ctx)
-        row.launches = before.launches + int(is_new)
-        row.started_at = row.started_at or utc_now()
+        launched(row, is_sandboxed=is_sandboxed(ctx))
         row.error = row.error_message = ""
         db.add(row)
     ctx.publish("fleet", f"session:{session_id}", "wake")

@@ -10,8 +10,9 @@ from app.errors import Unavailable
 from app.models import Message, Session
 from app.models.base import utc_now
 from app.services.context import Context
+from app.services.environment import is_sandboxed
 from app.services.sessions import command
-from app.store import sessions, tasks
+from app.store import moves, sessions, tasks
 
 RETRY_SECONDS = 5.0  # between two tries to hand over one message
 GIVE_UP_AFTER = timedelta(minutes=30)
@@ -29,7 +30,17 @@ def take_stock(ctx: Context) -> tuple[list[str], list[str]]:
 def adopt(ctx: Context, session_id: str) -> None:
     """A runner from before the restart is ours again."""
     with ctx.db.write() as db:
-        sessions.change_state(db, session_id, ("starting",), "running")
+        session = sessions.get(db, session_id)
+        if session is not None and session.state == "starting":
+            launched(session, is_sandboxed=is_sandboxed(ctx))
+            db.add(session)
+
+
+def launched(session: Session, *, is_sandboxed: bool) -> None:
+    """A runner came up for it."""
+    session.state, session.is_sandboxed = "running", is_sandboxed
+    session.launches += 1
+    session.started_at = session.started_at or utc_now()
 
 
 def bury(ctx: Context, session_id: str) -> bool:
@@ -44,6 +55,9 @@ def bury(ctx: Context, session_id: str) -> bool:
     with ctx.db.write() as db:
         session = sessions.get(db, session_id)
         if session is None or session.state not in sessions.LIVE_STATES:
+            return True
+        if _was_never_up(session):
+            db.add(session)
             return True
         _settle(session, has_exited=(directory / "exit.json").exists())
         db.add(session)
@@ -91,7 +105,12 @@ def deliver_messages(ctx: Context) -> None:
     """Hand queued messages to live runners, each once, in order."""
     with ctx.db.read() as db:
         waiting = sessions.queued_messages(db)
-        running = {s.id for s in sessions.live(db) if s.state == "running" and not s.wants_stop}
+        leaving = {move.agent_id for move in moves.pending(db) if move.until_at is not None}
+        running = {
+            s.id
+            for s in sessions.live(db)
+            if s.state == "running" and not s.wants_stop and s.agent_id not in leaving
+        }
     stuck: set[str] = set()
     for message in waiting:
         if message.session_id not in running or message.session_id in stuck:
@@ -133,6 +152,15 @@ def _give_up(ctx: Context, message: Message, why: str) -> bool:
         db.add(row)
     _tried.pop(message.id, None)
     ctx.publish(f"session:{message.session_id}", "inbox")
+    return True
+
+
+def _was_never_up(session: Session) -> bool:
+    """We died while we launched it: launched again, where it is still wanted."""
+    unwanted = session.wants_stop or session.ends or session.pending_outcome
+    if session.state != "starting" or unwanted:
+        return False
+    session.state, session.wants_start = "stopped" if session.seq else "new", True
     return True
 
 

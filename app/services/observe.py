@@ -8,8 +8,7 @@ from app.git import gate
 from app.git.leftovers import tree_so_far
 from app.services import diffs
 from app.services.context import Context
-from app.services.launching import worktree_of
-from app.services.scene import session_scene
+from app.services.scene import session_scene, worktree_of
 from app.store import sessions
 
 _seen: dict[str, int] = {}  # session id to the record after which it was last looked at

@@ -12,8 +12,7 @@ from app.models import MergeRequest, Task
 from app.models.base import utc_now
 from app.services import preflight
 from app.services.context import Context
-from app.services.launching import worktree_of
-from app.services.scene import SessionScene, session_scene
+from app.services.scene import SessionScene, session_scene, worktree_of
 from app.store import merge_requests, tasks
 
 _RENEWABLE = ("open", "approved", "conflicted", "changes_requested")

@@ -2,25 +2,35 @@
 
 import math
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session as Orm
 
 from agents import events as ev
 from app.models import QuotaReading, QuotaSample
+from app.models.base import utc_now
 from app.models.quota import SAMPLE_SECONDS
+from app.services import endings
 from app.store import quota
 
 STALE_SECONDS = 600
 _FULL_PERCENT, _HIGH_PERCENT = 100.0, 90.0
+_MOST_PERCENT = 1000.0  # more is no percentage; some meters do tell a little over 100
 _SAMPLED_MINUTES = 60  # shorter windows return before anybody could plan with them
-_LONGEST_MINUTES = 366 * 24 * 60
+_LONGEST_MINUTES = 45 * 24 * 60  # a month, and some
+_TOLD_IN_SECONDS = {seconds: seconds // 60 for seconds in (18_000, 86_400, 604_800, 2_592_000)}
+_SKEW = timedelta(days=1)  # a reading from later than that would never be replaced
+_FARTHEST = timedelta(days=60)  # a reset farther away, either way, is not a time
 
 
 def store_readings(db: Orm, readings: Iterable[tuple[int, datetime, ev.Quota]]) -> None:
-    """Merge what was said of accounts (id, when, what); repeating it changes nothing."""
-    for account_id, observed_at, event in readings:
-        told = [window for window in event.windows if math.isfinite(window.used_percent)]
+    """Merge what was said of accounts (id, when, what); repeating it changes nothing.
+
+    What a budget ended with is kept too (`endings`). Takes anything that a meter may say.
+    """
+    for account_id, said_at, event in readings:
+        observed_at = _present(said_at)
+        told = [window for window in event.windows if _is_percent(window.used_percent)]
         blamed = _blamed(told, event.status)
         for window in told:
             status = event.status if window.kind in blamed else "allowed"
@@ -32,6 +42,7 @@ def _store(db: Orm, told: QuotaReading) -> None:
     if known is None:
         db.add(told)
     else:
+        endings.note(db, known, told)
         merge(known, told)
         db.add(known)
     _sample(db, told, known.window_minutes if known else told.window_minutes)
@@ -94,12 +105,12 @@ def _blamed(windows: list[ev.QuotaWindow], status: str) -> set[str]:
 def _reading(
     account_id: int, window: ev.QuotaWindow, status: str, source: str, observed_at: datetime
 ) -> QuotaReading:
-    resets_at, minutes = _aware(window.resets_at), window.window_minutes
+    resets_at = _plausible(window.resets_at, observed_at)
     return QuotaReading(
         account_id=account_id,
         kind=window.kind,
         used_percent=min(max(window.used_percent, 0.0), 100.0),
-        window_minutes=minutes if minutes and 0 < minutes <= _LONGEST_MINUTES else None,
+        window_minutes=_minutes(window.window_minutes),
         resets_at=resets_at,
         status=status,
         refused_until=resets_at if status == "rejected" else None,
@@ -127,6 +138,27 @@ def _sample(db: Orm, told: QuotaReading, window_minutes: int | None) -> None:
     db.add(kept)
 
 
-def _aware(time: datetime | None) -> datetime | None:
-    """A time that a meter wrote without a zone is UTC."""
-    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+def _is_percent(told: float) -> bool:
+    """What cannot be one is left out: below nothing it would become a 0 % that nobody told."""
+    return math.isfinite(told) and 0.0 <= told <= _MOST_PERCENT
+
+
+def _minutes(told: int | None) -> int | None:
+    """A window's length; some meters say seconds for minutes, some nonsense."""
+    minutes = _TOLD_IN_SECONDS.get(told or 0, told or 0)
+    return minutes if 0 < minutes <= _LONGEST_MINUTES else None
+
+
+def _plausible(reset: datetime | None, observed_at: datetime) -> datetime | None:
+    """A reset as a time in UTC; None for what cannot be one. Without a zone it is UTC."""
+    if reset is None:
+        return None
+    aware = reset.replace(tzinfo=UTC) if reset.tzinfo is None else reset
+    return aware.astimezone(UTC) if abs(aware - observed_at) <= _FARTHEST else None
+
+
+def _present(said_at: datetime) -> datetime:
+    """When something was read, by a clock that may be wrong."""
+    now = utc_now()
+    aware = said_at.replace(tzinfo=UTC) if said_at.tzinfo is None else said_at
+    return now if aware - now > _SKEW else aware.astimezone(UTC)

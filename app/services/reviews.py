@@ -71,6 +71,7 @@ def request_changes(
         if request.session_id is None:
             raise Conflict("No agent made this merge request; reject it instead.")
         session = sessions.get(db, request.session_id)
+        session = sessions.successor(db, session) if session else None
         if session is None or session.ends or session.state == "ended":
             raise Conflict("Its author's session is over; reject it and write a new task.")
         _decide(

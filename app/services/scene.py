@@ -2,11 +2,13 @@
 with its repository and clones. Foreign keys guarantee that each part is there."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from sqlmodel import Session as Orm
 
 from app.git.clones import Clones
+from app.git.snapshots import Worktree
 from app.models import Account, Agent, MergeRequest, Repository, Session, Task
 from app.services.context import Context
 from app.services.repositories import clones_of
@@ -48,6 +50,13 @@ def session_scene(ctx: Context, db: Orm, session_id: str) -> SessionScene:
         repository=repository,
         clones=clones_of(ctx, repository),
     )
+
+
+def worktree_of(scene: SessionScene) -> Worktree:
+    """The session's worktree as git knows it."""
+    session = scene.session
+    path = Path(session.worktree)
+    return Worktree(scene.agent.name, session.branch, session.base_sha, path)
 
 
 def request_scene(ctx: Context, request_id: int) -> RequestScene:

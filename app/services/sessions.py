@@ -44,7 +44,8 @@ def say(
     if len(text.encode()) > PROMPT_BYTES:
         raise Invalid(f"The message is longer than {PROMPT_BYTES:,} bytes; shorten it.")
     with ctx.db.write() as db:
-        session = existing(db, session_id)
+        session = sessions.successor(db, existing(db, session_id))
+        session_id = session.id  # handed over: the one that goes on hears it
         if session.ends or session.state == "ended":
             raise Conflict("This session is over; give the agent a new task instead.")
         message_id = message_id or uuid.uuid4().hex

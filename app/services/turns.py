@@ -3,19 +3,13 @@
 Acting twice on one outcome changes nothing: it is cleared by compare-and-swap afterwards.
 """
 
-from datetime import datetime, timedelta
-
-from sqlmodel import Session as Orm
-
 from app.errors import AppError
-from app.models import Account, Session, Task
-from app.models.base import utc_now
-from app.services import offers
+from app.models import Session
+from app.services import evacuation, offers, parking
 from app.services.context import Context
-from app.store import accounts, sessions, tasks
+from app.store import sessions, tasks
 
-UNKNOWN_RESET = timedelta(minutes=15)  # a limit without a time: look again then
-_RESET_MARGIN = timedelta(seconds=2)
+_PASSING = ("throttle", "overloaded")  # not about this work, and not for a human to mend
 
 
 def settle_turns(ctx: Context) -> int:
@@ -37,8 +31,11 @@ def _settle(ctx: Context, session: Session) -> None:
         task = tasks.get(db, session.task_id)
         if row is None or task is None or row.turns != session.turns:
             return  # a newer turn ended meanwhile: it is settled next
-        if row.pending_outcome == "limited":
-            _park(db, row, task)
+        is_limited = row.pending_outcome == "limited"
+        if is_limited:
+            parking.park_limited(db, row, task)
+        elif row.pending_outcome == "failed" and row.error in _PASSING and task.state == "running":
+            parking.back_off(db, row, task)
         elif row.pending_outcome == "failed" and task.state == "running":
             task.state = "failed"
             task.state_reason = row.error_message or f"The agent failed: {row.error}."
@@ -47,6 +44,8 @@ def _settle(ctx: Context, session: Session) -> None:
         row.pending_outcome, row.pending_resets_at = "", None
         db.add(row)
         db.add(task)
+    if is_limited:
+        evacuation.follow_limit(ctx, session.id)
 
 
 def _offer(ctx: Context, session: Session) -> None:
@@ -66,22 +65,3 @@ def _needs_human(ctx: Context, session: Session, reason: str) -> None:
         if task is not None and task.state in ("running", "queued"):
             task.state, task.state_reason = "failed", reason
             db.add(task)
-
-
-def _park(db: Orm, session: Session, task: Task) -> None:
-    """A limit is no failure: free the slot, come back once when the window does."""
-    returns = (session.pending_resets_at or utc_now() + UNKNOWN_RESET) + _RESET_MARGIN
-    account = accounts.get(db, session.account_id)
-    if account is not None:
-        _limit(db, account, returns)
-    session.wants_stop = True
-    if task.state in ("running", "queued"):
-        task.state, task.parked_until = "parked", returns
-        name = account.name if account else "The account"
-        task.state_reason = f"{name} has used up its window; it goes on by itself when it returns."
-
-
-def _limit(db: Orm, account: Account, until: datetime) -> None:
-    if account.limited_until is None or account.limited_until < until:
-        account.limited_until = until
-        db.add(account)

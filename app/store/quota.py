@@ -1,11 +1,14 @@
-"""Queries on quota windows: the newest readings, and their history."""
+"""Queries on quota windows: the newest readings, their history, and how budgets ended."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
+from sqlalchemy import func, literal_column
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
-from app.models import QuotaReading, QuotaSample
+from app.models import QuotaEnd, QuotaReading, QuotaSample
+from app.models.quota import SAMPLE_SECONDS
 
 
 def every(db: Orm) -> list[QuotaReading]:
@@ -34,3 +37,65 @@ def samples(db: Orm, account_id: int, kind: str, since: datetime) -> list[QuotaS
         col(QuotaSample.observed_at) >= since,
     )
     return list(db.exec(wanted.order_by(col(QuotaSample.slot))))
+
+
+def history(db: Orm, account_id: int, kind: str, first_slot: int) -> list[tuple[int, float]]:
+    """The last sample of each hour from a slot on, (slot, percent used), oldest first."""
+    per_hour: Any = literal_column(str(3600 // SAMPLE_SECONDS))
+    lasts = (
+        select(func.max(QuotaSample.slot))
+        .where(
+            QuotaSample.account_id == account_id,
+            QuotaSample.kind == kind,
+            col(QuotaSample.slot) >= first_slot,
+        )
+        .group_by(col(QuotaSample.slot).op("/")(per_hour))
+    )
+    wanted = select(QuotaSample.slot, QuotaSample.used_percent).where(
+        QuotaSample.account_id == account_id,
+        QuotaSample.kind == kind,
+        col(QuotaSample.slot).in_(lasts),
+    )
+    return [(slot, used) for slot, used in db.exec(wanted.order_by(col(QuotaSample.slot)))]
+
+
+def points(db: Orm, account_id: int, kind: str, first_slot: int) -> list[tuple[int, float]]:
+    """Every sample from a slot on, (slot, percent used), oldest first."""
+    wanted = select(QuotaSample.slot, QuotaSample.used_percent).where(
+        QuotaSample.account_id == account_id,
+        QuotaSample.kind == kind,
+        col(QuotaSample.slot) >= first_slot,
+    )
+    return [(slot, used) for slot, used in db.exec(wanted.order_by(col(QuotaSample.slot)))]
+
+
+def last_sample(db: Orm, account_id: int, kind: str, before: datetime) -> QuotaSample | None:
+    """The newest sample before a moment."""
+    wanted = select(QuotaSample).where(
+        QuotaSample.account_id == account_id,
+        QuotaSample.kind == kind,
+        col(QuotaSample.slot) <= int(before.timestamp()) // SAMPLE_SECONDS,
+        col(QuotaSample.observed_at) < before,
+    )
+    return db.exec(wanted.order_by(col(QuotaSample.slot).desc()).limit(1)).first()
+
+
+def ends(db: Orm, since: datetime) -> list[QuotaEnd]:
+    """How budgets ended from a moment on, newest first."""
+    wanted = select(QuotaEnd).where(col(QuotaEnd.ended_at) >= since)
+    return list(db.exec(wanted.order_by(col(QuotaEnd.ended_at).desc(), QuotaEnd.kind)))
+
+
+def end_near(
+    db: Orm, reading: QuotaReading, at: datetime | None, within: timedelta
+) -> QuotaEnd | None:
+    """The end of that window that was noted for a moment, or for one that close to it."""
+    if at is None:
+        return None
+    wanted = select(QuotaEnd).where(
+        QuotaEnd.account_id == reading.account_id,
+        QuotaEnd.kind == reading.kind,
+        col(QuotaEnd.ended_at) >= at - within,
+        col(QuotaEnd.ended_at) <= at + within,
+    )
+    return db.exec(wanted.order_by(col(QuotaEnd.ended_at).desc()).limit(1)).first()

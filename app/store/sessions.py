@@ -27,6 +27,27 @@ def live(db: Orm) -> list[Session]:
     return list(db.exec(select(Session).where(col(Session.state).in_(LIVE_STATES))))
 
 
+def successor(db: Orm, session: Session) -> Session:
+    """The session that goes on with its work now: the end of the chain, itself where none does."""
+    wanted = select(Session).where(Session.continues_id == session.id)
+    while (after := db.exec(wanted.limit(1)).first()) is not None:
+        session = after
+        wanted = select(Session).where(Session.continues_id == session.id)
+    return session
+
+
+def chain(db: Orm, session: Session, limit: int) -> list[Session]:
+    """The session and those whose work it goes on with, newest first, at most `limit`."""
+    found = [session]
+    while session.continues_id and len(found) < limit:
+        before = db.get(Session, session.continues_id)
+        if before is None:
+            break
+        session = before
+        found.append(session)
+    return found
+
+
 def every(db: Orm) -> list[Session]:
     return list(db.exec(select(Session).order_by(col(Session.created_at))))
 

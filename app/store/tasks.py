@@ -1,12 +1,40 @@
 """Queries on tasks and the backlog's order."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
 from sqlalchemy import func, update
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
-from app.models import Task
+from app.models import Agent, Session, Task
 
 OPEN_STATES = ("draft", "queued", "running", "parked", "review", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the dispatcher asks of a queued task; its prompt stays where it is."""
+
+    id: int
+    priority: int
+    position: float
+    deadline_at: datetime | None
+    is_deferrable: bool
+    after: list[int]
+    models: list[str]
+    may_overflow: bool
+    wanted_account_id: int | None
+    wanted_agent_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The session that a queued task goes on with."""
+
+    session_id: str
+    agent_id: int
 
 
 def get(db: Orm, task_id: int) -> Task | None:
@@ -28,6 +56,34 @@ def closed(db: Orm, limit: int = 50) -> list[Task]:
 def in_state(db: Orm, state: str) -> list[Task]:
     wanted = select(Task).where(Task.state == state)
     return list(db.exec(wanted.order_by(col(Task.position), col(Task.id))))
+
+
+def waiting(db: Orm) -> list[Waiting]:
+    """The queued tasks by position, without their words: there may be hundreds."""
+    fields = [getattr(Task, name) for name in Waiting.__slots__]
+    wanted = select(*fields).where(Task.state == "queued")
+    return [Waiting(*row) for row in db.exec(wanted.order_by(col(Task.position), col(Task.id)))]
+
+
+def begun(db: Orm) -> dict[int, Begun]:
+    """The newest session that is not over of every queued task that has one."""
+    rows = select(Session.task_id, Session.id, Session.agent_id).join(Task)
+    rows = rows.where(Session.state != "ended", Task.state == "queued")
+    found = db.exec(rows.order_by(col(Session.created_at)))
+    return {task_id: Begun(session_id, agent_id) for task_id, session_id, agent_id in found}
+
+
+def due(db: Orm, now: datetime) -> list[tuple[Task, int | None]]:
+    """Parked tasks whose time has come, with their agent's account; by position."""
+    rows = select(Task, Agent.account_id).outerjoin(Agent, col(Agent.id) == Task.agent_id)
+    rows = rows.where(Task.state == "parked", col(Task.parked_until) <= now)
+    return list(db.exec(rows.order_by(col(Task.position), col(Task.id))).all())
+
+
+def states(db: Orm, task_ids: Iterable[int]) -> dict[int, str]:
+    """The states of these tasks, by id."""
+    wanted = select(col(Task.id), col(Task.state)).where(col(Task.id).in_(set(task_ids)))
+    return {task_id or 0: state for task_id, state in db.exec(wanted)}
 
 
 def last_position(db: Orm) -> float:

@@ -7,10 +7,27 @@ from typing import Any
 import structlog
 
 from app.errors import AppError
-from app.services import checks, dispatch, landing, launching, lifecycle, observe, turns
+from app.services import (
+    checks,
+    clock,
+    dispatch,
+    evacuation,
+    landing,
+    launching,
+    lifecycle,
+    moves,
+    observe,
+    parking,
+    quotas,
+    turns,
+    waterfall,
+)
 from app.services.context import Context
 from app.store import merge_requests, sessions
 from app.supervisor.bus import Bus
+from app.supervisor.importer import import_forever
+from app.supervisor.learner import learn_forever
+from app.supervisor.prober import probe_forever
 from app.supervisor.tail import Tailer
 
 IDLE_SECONDS = 2.0  # a loop that hears nothing looks all the same
@@ -35,6 +52,7 @@ class Supervisor:
         alive, gone = await asyncio.to_thread(lifecycle.take_stock, self._ctx)
         for session_id in gone:
             await self._bury(session_id)
+        await asyncio.to_thread(clock.settle_absent, self._ctx, gone)
         for session_id in alive:
             await asyncio.to_thread(lifecycle.adopt, self._ctx, session_id)
             await self.tailer.catch_up(session_id)
@@ -47,7 +65,12 @@ class Supervisor:
         self._loop("launcher", lambda: self._on_wake(self._launcher))
         self._loop("checker", lambda: self._on_wake(self._checker))
         self._loop("merger", lambda: self._on_wake(self._merger))
+        self._loop("balancer", lambda: self._on_wake(self._balancer, least_seconds=5.0))
         self._loop("observer", lambda: self._on_wake(self._observer, least_seconds=2.0))
+        self._loop("gauger", lambda: self._on_wake(self._gauger, least_seconds=5.0))
+        self._loop("prober", lambda: probe_forever(self._ctx, self._bus))
+        self._loop("importer", lambda: import_forever(self._ctx))
+        self._loop("learner", lambda: learn_forever(self._ctx))
 
     async def stop(self) -> None:
         """End the loops. Runners live on; the next start adopts them."""
@@ -82,10 +105,13 @@ class Supervisor:
             await self._bury(session_id)
         for step in (
             turns.settle_turns,
+            quotas.enforce,
+            moves.settle_moves,
             lifecycle.stop_unwanted,
             lifecycle.deliver_messages,
-            dispatch.unpark,
+            parking.unpark,
             dispatch.dispatch,
+            clock.observe,
         ):
             await asyncio.to_thread(step, self._ctx)
         with self._ctx.db.read() as db:
@@ -123,6 +149,12 @@ class Supervisor:
             await asyncio.to_thread(landing.land_approved, self._ctx)
         except AppError as error:
             log.warning("landing", problem=str(error))
+
+    async def _balancer(self) -> None:
+        await asyncio.to_thread(evacuation.look, self._ctx)
+
+    async def _gauger(self) -> None:
+        await asyncio.to_thread(waterfall.sample, self._ctx)
 
     async def _observer(self) -> None:
         await asyncio.to_thread(observe.observe_sessions, self._ctx)

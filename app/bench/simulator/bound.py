@@ -10,13 +10,13 @@ what a stretch of L hours can hold at most: it touches no more than L/5 + 2 of t
 
 from itertools import accumulate
 
-from app.bench.simulator.load import PLANS, SHORT_HOURS, WEEK_HOURS, World
+from app.bench.simulator.load import SHORT_HOURS, WEEK_HOURS, World
 
 
 def bound(world: World) -> float:
     """The most dollars of work that can be done in windows that reset within the horizon."""
     grid = int(world.hours) + 1
-    families = sorted({plan.family for plan in PLANS})
+    families = sorted({plan.family for plan in world.plans})
     free = _arrived(world, None, grid)
     own = {family: _arrived(world, family, grid) for family in families}
     held = {family: _held(world, family, grid) for family in families}
@@ -38,7 +38,7 @@ def _arrived(world: World, family: str | None, grid: int) -> list[float]:
 def _held(world: World, family: str, grid: int) -> list[float]:
     """The dollars that the windows of one vendor can hold from each hour of the grid on."""
     total = [0.0] * grid
-    for number, plan in enumerate(PLANS):
+    for number, plan in enumerate(world.plans):
         if plan.family != family:
             continue
         for reset in world.resets(number):

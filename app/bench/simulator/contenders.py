@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
 
-from app.bench.simulator.load import PLANS
+from app.bench.simulator.load import Plan
 from app.services import balance
 from app.services.balance import AccountView, Decision, TaskView
 
@@ -72,9 +72,13 @@ class Simple:
 class Pinned(Simple):
     """Each task belongs to one account, drawn by plan size, and waits for it."""
 
+    def __init__(self, plans: tuple[Plan, ...]) -> None:
+        super().__init__(lambda fit: fit[0])
+        self._plans = plans
+
     def key(self, task: TaskView) -> object:
         """Its account."""
-        return _drawn(task.id, task.families)
+        return _drawn(task.id, task.families, self._plans)
 
     def place(self, task: TaskView, accounts: Views, now: datetime) -> Decision:
         """Its account or none."""
@@ -84,11 +88,11 @@ class Pinned(Simple):
         return Decision("start", account.id, "its account")
 
 
-def contenders() -> dict[str, Contender]:
+def contenders(plans: tuple[Plan, ...]) -> dict[str, Contender]:
     """Fresh contenders by name."""
     turn = iter(range(1_000_000_000))
     return {
-        "pinned": Pinned(lambda fit: fit[0]),
+        "pinned": Pinned(plans),
         "fill-first": Simple(lambda fit: fit[0]),
         "round-robin": Simple(lambda fit: fit[next(turn) % len(fit)]),
         "least-used": Simple(lambda fit: min(fit, key=_used)),
@@ -98,9 +102,9 @@ def contenders() -> dict[str, Contender]:
 
 
 @lru_cache(maxsize=10_000)
-def _drawn(task_id: str, families: frozenset[str] | None) -> str:
+def _drawn(task_id: str, families: frozenset[str] | None, plans: tuple[Plan, ...]) -> str:
     """One of the plans it may use, by size; the same for each task every time."""
-    own = [plan for plan in PLANS if families is None or plan.family in families]
+    own = [plan for plan in plans if families is None or plan.family in families]
     return random.Random(task_id).choices(own, [plan.week_dollars for plan in own])[0].name
 
 

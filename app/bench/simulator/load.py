@@ -58,6 +58,12 @@ class World:
     phases: tuple[float, ...]  # of each plan: the hour of its first weekly reset
     jobs: tuple[Job, ...]
     human: tuple[tuple[float, int, float], ...]  # hour, plan, dollars
+    plans: tuple[Plan, ...] = PLANS
+
+    @property
+    def capacity(self) -> float:
+        """Dollars that all plans hold in the time of this world."""
+        return sum(plan.week_dollars for plan in self.plans) * self.hours / WEEK_HOURS
 
     def resets(self, plan: int) -> list[float]:
         """The weekly resets of a plan within the horizon."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from app.bench.simulator.contenders import Contender
-from app.bench.simulator.load import PLANS, World
+from app.bench.simulator.load import World
 from app.bench.simulator.session import CACHE_HOURS, Session
 from app.bench.simulator.subscription import EMPTY, EPOCH, HOUR, POLL_HOURS, Subscription, at
 from app.services.balance import AccountView, Decision
@@ -39,7 +39,7 @@ class Simulation:
 
     def __init__(self, world: World, policy: Contender) -> None:
         self.world, self.policy, self.outcome = world, policy, Outcome()
-        self.accounts = [Subscription.of(world, n, plan) for n, plan in enumerate(PLANS)]
+        self.accounts = [Subscription.of(world, n, plan) for n, plan in enumerate(world.plans)]
         self.by_name = {one.plan.name: one for one in self.accounts}
         self.sessions: list[Session] = []
         self.fresh: list[Session] = []

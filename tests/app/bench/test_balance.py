@@ -8,10 +8,10 @@ import pytest
 from app.bench import balance
 from app.bench.simulator.bound import bound
 from app.bench.simulator.contenders import contenders
-from app.bench.simulator.load import CAPACITY, SHAPES, World, draw
+from app.bench.simulator.load import CAPACITY, PLANS, SHAPES, World, draw
 from app.bench.simulator.simulation import Outcome, Simulation
 
-NAMES = list(contenders())
+NAMES = list(contenders(PLANS))
 
 
 def days(count: float, shape: str = "flat", load: float = 1.05) -> World:
@@ -19,7 +19,7 @@ def days(count: float, shape: str = "flat", load: float = 1.05) -> World:
 
 
 def play(name: str, world: World) -> Outcome:
-    return Simulation(world, contenders()[name]).run()
+    return Simulation(world, contenders(PLANS)[name]).run()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -33,7 +33,7 @@ def test_a_world_offers_just_its_load(shape: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_three_days_conserve_dollars(name: str) -> None:
     world = days(3)
-    simulation = Simulation(world, contenders()[name])
+    simulation = Simulation(world, contenders(PLANS)[name])
     used = {account.plan.name: account.week_used for account in simulation.accounts}
     outcome = simulation.run()
     arrived = sum(job.dollars for job in world.jobs)

@@ -13,6 +13,7 @@ from app.services.context import Context
 from app.services.doctor import Finding, examine
 from app.settings import Settings
 from app.store import migrate
+from tests.app import factories as make
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +88,17 @@ def test_an_old_and_a_newer_database(settings: Settings, home: Home) -> None:
 def test_accounts_are_looked_at_by_name(ctx: Context) -> None:
     accounts.add_account(ctx, name="mine", driver="scripted", auth="none")
     assert findings(ctx.settings)["account mine"].state == "ok"
+
+
+def test_a_login_without_its_directory_and_a_shared_one_are_named(
+    ctx: Context, tmp_path: Path
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to("here")
+    for name in ("gone", "here", "link"):
+        given = {"driver": "scripted", "auth": "subscription"}
+        make.account(ctx, name, config_dir=str(tmp_path / name), **given)
+    found = findings(ctx.settings)
+    assert found["account gone"].state == "warn"
+    assert str(tmp_path / "gone") in found["account gone"].mend
+    assert found["account link"].says == "It shares its directory with here."

@@ -103,14 +103,16 @@ def test_a_refusal_without_a_time_holds_while_it_is_fresh(ctx: Context, login: i
 def test_nonsense_is_cut_to_size_or_left_out(ctx: Context, login: int) -> None:
     windows = [
         QuotaWindow("high", 170.0, -5),
-        QuotaWindow("low", -3.0, 10**12, datetime(2026, 1, 1)),  # no zone: a meter's mistake
+        QuotaWindow("low", 3.0, 10**12, datetime(2026, 1, 1)),  # no zone: a meter's mistake
         QuotaWindow("nothing", float("nan")),
+        QuotaWindow("below", -3.0),  # not a 0 % that nobody told
+        QuotaWindow("beyond", 1e9),
     ]
     tell(ctx, login, Quota(windows))
     rows = kept(ctx, login)
     assert rows.keys() == {"high", "low"}
     assert (rows["high"].used_percent, rows["high"].window_minutes) == (100, None)
-    assert (rows["low"].used_percent, rows["low"].window_minutes) == (0, None)
+    assert (rows["low"].used_percent, rows["low"].window_minutes) == (3, None)
 
 
 def test_after_a_reset_the_use_is_unknown_and_never_zero(ctx: Context, login: int) -> None:

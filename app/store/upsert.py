@@ -1,0 +1,31 @@
+"""Insert or replace, in bulk, in the dialect of whichever database it is."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlmodel import Session as Orm
+
+
+def upsert(
+    db: Orm,
+    table: type[Any],
+    key: Sequence[str],
+    rows: Sequence[dict[str, Any]],
+    *,
+    add: bool = False,
+) -> None:
+    """Insert rows of equal columns, or replace (with `add`: add to) what has their key."""
+    if not rows:
+        return
+    dialect = db.get_bind().dialect.name
+    statement = (sqlite_insert if dialect == "sqlite" else postgres_insert)(table)
+    told = statement.excluded
+    new = {
+        name: getattr(table, name) + told[name] if add else told[name]
+        for name in rows[0]
+        if name not in key
+    }
+    statement = statement.on_conflict_do_update(index_elements=list(key), set_=new)
+    db.connection().execute(statement, list(rows))
