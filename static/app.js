@@ -31,7 +31,7 @@
     return Boolean(fold);
   }
 
-  const places = { f: "/", i: "/inbox", r: "/reviews", t: "/tasks", a: "/agents", c: "/accounts" };
+  const places = { f: "/", i: "/inbox", r: "/reviews", t: "/tasks", a: "/agents", c: "/accounts", h: "/throughput" };
   let going = 0;
   const deeds = {
     j: () => move(1), k: () => move(-1), ArrowDown: null,
@@ -60,6 +60,9 @@
     const done = deed ? deed() !== false : event.key.length === 1 && press(event.key);
     if (done) event.preventDefault();
   });
+
+  // On a phone the navigation scrolls: the place one is at shall be seen.
+  $(".nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 
   // ---- palette and help ----
   function show(id) {

@@ -1,11 +1,13 @@
 """What an action answers: a short notice, and every region that it may have changed."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from app.services.context import Context
 from app.web import regions
-from app.web.render import fragment
+from app.web.render import fragment, page
 
 
 def done(request: Request, notice: str, *names: str) -> HTMLResponse:
@@ -19,6 +21,13 @@ def done(request: Request, notice: str, *names: str) -> HTMLResponse:
 def go(url: str) -> Response:
     """Make the page go to one of our own paths."""
     return Response(status_code=204, headers={"HX-Redirect": url})
+
+
+def sheet(request: Request, template: str, title: str, **data: Any) -> Response:
+    """A part that the page's script shows in a dialog; a page of its own without one."""
+    if request.headers.get("hx-request") == "true":
+        return HTMLResponse(fragment(template, **data))
+    return page(request, "sheet.html", inside=template, title=title, **data)
 
 
 def refused(message: str, status: int) -> HTMLResponse:

@@ -44,6 +44,34 @@ def until(then: datetime | None, now: datetime | None = None) -> str:
     return f"{clock} UTC, in {span(left)}" if span(left) != "now" else f"{clock} UTC"
 
 
+def clock(then: datetime | None, now: datetime | None = None) -> str:
+    """A moment to come, in UTC, in at most nine characters: "15:40", "Thu 15:00", "now"."""
+    if then is None:
+        return "—"
+    left = then - (now or datetime.now(UTC))
+    if left < timedelta(minutes=1):
+        return "now"
+    return then.astimezone(UTC).strftime("%H:%M" if left < timedelta(hours=20) else "%a %H:%M")
+
+
+def left(delta: timedelta) -> str:
+    """A duration in two units: "1d 8h", "3h 10m", "14m"."""
+    minutes = max(0, int(delta.total_seconds() // 60))
+    days, hours = minutes // 1440, minutes // 60 % 24
+    if days:
+        return f"{days}d {hours}h"
+    return f"{hours}h {minutes % 60:02d}m" if hours else f"{minutes}m"
+
+
+def usd(dollars: float | None) -> str:
+    """0.414 → "$0.41", 41.4 → "$41", 1234 → "$1,234"; a question mark where nobody knows."""
+    if dollars is None:
+        return "?"
+    if 0 < dollars < 9.995:
+        return f"${dollars:.2f}" if dollars >= 0.005 else "under $0.01"
+    return f"${count(dollars)}"
+
+
 def count(number: float) -> str:
     """1234 → "1,234"; from a hundred thousand on "123k", from ten million on "12M"."""
     if number >= 10_000_000:

@@ -11,7 +11,16 @@ from typing import Any
 from app.errors import NotFound
 from app.models.base import utc_now
 from app.services.context import Context
-from app.web.contexts import accounts, agents, fleet, reviews, snapshot, tasks
+from app.web.contexts import (
+    accounts,
+    agents,
+    balancer,
+    fleet,
+    reviews,
+    snapshot,
+    tasks,
+    throughput,
+)
 from app.web.render import fragment
 
 
@@ -43,6 +52,8 @@ def find(ctx: Context, name: str) -> Region:
         return _review_region(ctx, key)
     if kind == "agent" and key:
         return _agent_region(ctx, key)
+    if kind == "throughput":
+        return _throughput_region(ctx, key)
     if name in _SIMPLE:
         topics, draw = _SIMPLE[name]
         return Region(topics, lambda: draw(snapshot.take(ctx), ctx))
@@ -84,7 +95,8 @@ def _fleet(snap: snapshot.Snapshot, _: Context) -> Parts:
     names = " ".join(tile.name for tile in tiles)
     grid = Part(fragment("fleet/_tiles.html", tiles=tiles, now=snap.now), names)
     each = {f"tile-{tile.name}": _tile(tile, snap) for tile in tiles}
-    return {"tiles": grid, **each}
+    budgets = _part("fleet/_budgets.html", budgets=fleet.budgets(snap), now=snap.now)
+    return {"budgets": budgets, "tiles": grid, **each}
 
 
 def _tile(tile: fleet.Tile, snap: snapshot.Snapshot) -> Part:
@@ -112,6 +124,27 @@ def _reviews(snap: snapshot.Snapshot, ctx: Context) -> Parts:
 def _accounts(snap: snapshot.Snapshot, ctx: Context) -> Parts:
     cards = accounts.listing(ctx, snap)
     return {"accounts": _part("accounts/_list.html", cards=cards, now=snap.now)}
+
+
+def _balancer(snap: snapshot.Snapshot, ctx: Context) -> Parts:
+    panel = balancer.panel(ctx, snap)
+    return {"balancer": _part("throughput/_balancer.html", balancer=panel, now=snap.now)}
+
+
+def _throughput_region(ctx: Context, key: str) -> Region:
+    """`key` is "24:account": the hours that are looked back at, and what spending is told by."""
+    hours, _, by = key.partition(":")
+    if hours not in {str(span) for span, _ in throughput.SPANS} or by not in throughput.BYS:
+        raise NotFound(f"There is no view of the throughput called {key[:40]!r}.")
+    return Region(frozenset({"accounts"}), lambda: _throughput(ctx, int(hours), by))
+
+
+def _throughput(ctx: Context, hours: int, by: str) -> Parts:
+    now = utc_now()
+    shared = {"view": throughput.one(ctx, hours, by, now), "now": now, "spans": throughput.SPANS}
+    names = ("waterfall", "heat", "usage", "expired")
+    parts = {name: _part(f"throughput/_{name}.html", **shared) for name in names}
+    return parts | {"tokens-table": _part("throughput/_tokens.html", **shared)}
 
 
 def _review_region(ctx: Context, key: str) -> Region:
@@ -155,5 +188,6 @@ _SIMPLE: dict[str, tuple[frozenset[str], Callable[[snapshot.Snapshot, Context], 
     "inbox": (_EVERYTHING, _inbox),
     "tasks": (frozenset({"tasks", "reviews", "fleet"}), _tasks),
     "reviews": (frozenset({"reviews"}), _reviews),
-    "accounts": (frozenset({"accounts", "inbox"}), _accounts),
+    "accounts": (frozenset({"accounts", "inbox", "fleet"}), _accounts),
+    "balancer": (frozenset({"balancer", "accounts", "fleet"}), _balancer),
 }

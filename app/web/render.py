@@ -26,6 +26,7 @@ NAVIGATION = (
     ("/reviews", "Reviews", "to_review"),
     ("/tasks", "Tasks", "queued"),
     ("/accounts", "Accounts", ""),
+    ("/throughput", "Throughput", ""),
     ("/agents", "Agents", ""),
 )
 
@@ -72,6 +73,9 @@ def _environment() -> jinja2.Environment:
         ago=fmt.ago,
         until=fmt.until,
         count=fmt.count,
+        usd=fmt.usd,
+        clock=fmt.clock,
+        left=fmt.left,
         stamp=fmt.stamp,
         plural=fmt.plural,
         reveal=ansi.reveal,

@@ -2,15 +2,30 @@
 
 from dataclasses import dataclass
 
+from sqlmodel import Session as Orm
+
 from app.errors import NotFound
 from app.models import Account, Agent, MergeRequest, Message, Permission, Session, Task
-from app.services import diffs, prices
+from app.models.base import utc_now
+from app.services import diffs, prices, quotas
+from app.services import usage as ledger
 from app.services.context import Context
 from app.services.diffs import StoredDiff
 from app.services.prices import Equivalent
 from app.store import accounts, agents, merge_requests, sessions, tasks, usage
 from app.store.sessions import LIVE_STATES
+from app.web import format as fmt
 from app.web.contexts.snapshot import state_of
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What an agent used today, its quota, and a sentence where that is used up."""
+
+    output: int  # tokens
+    usd: Equivalent
+    quota: str  # "" = it has none
+    over: str
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,7 @@ class AgentView:
     older: list[Session]
     titles: dict[int, str]  # task titles of the older sessions, by task id
     equivalent: Equivalent | None  # at list price, where the vendor gave no cost
+    today: Spent  # since 00:00 UTC
     diff: StoredDiff | None = None
 
     @property
@@ -68,7 +84,28 @@ def head(ctx: Context, name: str, session_id: str | None = None) -> AgentView:
             older=every,
             titles={key: row.title for key, row in titles.items() if row is not None},
             equivalent=prices.equivalent(tokens) if tokens else None,
+            today=_today(db, agent),
         )
+
+
+def _today(db: Orm, agent: Agent) -> Spent:
+    now = utc_now()
+    output, usd = ledger.agent_today(db, agent.id or 0, now)
+    over = quotas.over(db, now).get(agent.id or 0, "") if agent.quota_unit else ""
+    return Spent(output, usd, quota_words(agent), over)
+
+
+def quota_words(agent: Agent) -> str:
+    """An agent's quota: "$10 a day", "20% of its account's budget a day"; "" without one."""
+    amount = agent.quota_per_day
+    if not agent.quota_unit or amount is None:
+        return ""
+    words = {
+        "tokens": f"{fmt.count(amount)} tokens out",
+        "usd": fmt.usd(amount),
+        "percent": f"{amount:g}% of its account's budget",
+    }
+    return f"{words.get(agent.quota_unit, f'{amount:g} {agent.quota_unit}')} a day"
 
 
 def full(ctx: Context, name: str, session_id: str | None = None) -> AgentView:

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from app.models import Account, Agent, MergeRequest, Permission, Task
+from app.services import gauges
 from app.store.sessions import LIVE_STATES
 from app.web import format as fmt
 from app.web.contexts.snapshot import (
@@ -14,9 +15,9 @@ from app.web.contexts.snapshot import (
     per_minute,
     state_of,
 )
+from app.web.contexts.windows import Bar, bar
 
 STATE_ORDER = tuple(fmt.STATE_LABELS)
-WORKING = ("decoding", "tool")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,15 @@ class Strip:
     to_review: int
     queued: int
     needs: int  # what the inbox lists
+    gauge: gauges.Strip
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """Every state has its place, so that numbers do not move; "off" only where it is."""
+        counts = dict(self.states)
+        return [(state, counts.get(state, 0)) for state in STATE_ORDER if state != "off"] + [
+            (state, number) for state, number in self.states if state == "off"
+        ]
 
 
 @dataclass(frozen=True)
@@ -41,11 +51,20 @@ class Tile:
     driver: str
     account: str
     rate: float
-    spark: str  # points; the part before the present state
-    spark_state: str  # points; the present state
+    spark: list[tuple[str, str]]  # (state, points): the line in pieces, coloured by its state
     since: datetime | None
     is_sandboxed: bool | None  # None: no session yet
     session_id: str
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A subscription at a glance."""
+
+    account: Account
+    throttle: Bar | None  # hours
+    budget: Bar | None  # a week
+    agents: int
 
 
 @dataclass(frozen=True)
@@ -79,6 +98,25 @@ class Parked:
     agents: list[str]
 
 
+def budgets(snap: Snapshot) -> list[Budget]:
+    """The subscriptions with their two windows about all use, in the human's order."""
+    rows = []
+    for account in sorted(snap.accounts.values(), key=lambda row: (row.rank, row.name)):
+        gauges_of = [one for one in snap.windows.get(account.id or 0, []) if not one.scope]
+        short = [one for one in gauges_of if not one.is_budget and _is_metered(one)]
+        long = [one for one in gauges_of if one.is_binding]
+        if short or long:
+            agents = sum(agent.account_id == account.id for agent in snap.agents)
+            found = [bar(account, one[-1]) if one else None for one in (short, long)]
+            rows.append(Budget(account, found[0], found[1], agents))
+    return rows
+
+
+def _is_metered(gauge: gauges.WindowGauge) -> bool:
+    """Windows of minutes are about requests, not about quota."""
+    return (gauge.reading.window_minutes or 0) >= 60
+
+
 def tiles(snap: Snapshot) -> list[Tile]:
     return [_tile(snap, agent) for agent in snap.agents]
 
@@ -92,7 +130,6 @@ def _tile(snap: Snapshot, agent: Agent) -> Tile:
     if series:
         series[-1] = round(rate)  # the running minute is not over: a full one, as it looks now
     account = snap.accounts.get(agent.account_id)
-    split = _split(state, session.activity_at if session else None, snap.now)
     return Tile(
         name=agent.name,
         state=state,
@@ -102,20 +139,26 @@ def _tile(snap: Snapshot, agent: Agent) -> Tile:
         driver=driver_label(agent.driver),
         account=account.name if account else "",
         rate=rate,
-        spark=fmt.spark(series, 0, split + 1) if series else "",
-        spark_state=fmt.spark(series, split) if series else "",
+        spark=_spark(series, snap.lines.get(agent.id or 0, []), state),
         since=(task.started_at or task.created_at) if task else None,
         is_sandboxed=session.is_sandboxed if session and session.state in LIVE_STATES else None,
         session_id=session.id if session else "",
     )
 
 
-def _split(state: str, since: datetime | None, now: datetime) -> int:
-    """Where the sparkline turns from grey to the state's colour."""
-    if state in WORKING or since is None:
-        return 0
-    minutes = int((now - since) / timedelta(minutes=1))
-    return max(0, min(SPARK_MINUTES - 2, SPARK_MINUTES - 1 - minutes))
+def _spark(series: list[int], line: list[str], state: str) -> list[tuple[str, str]]:
+    """The output of the last minutes in pieces of one state each; the present state is the last."""
+    if not series and not any(line):
+        return []
+    rates = series or [0] * SPARK_MINUTES
+    named = [*([""] * (len(rates) - len(line))), *line][-len(rates) :]
+    named[-1] = state
+    pieces, first = [], 0
+    for at in range(1, len(named) + 1):
+        if at == len(named) or named[at] != named[first]:
+            pieces.append((named[first], fmt.spark(rates, first, min(at + 1, len(rates)))))
+            first = at
+    return pieces
 
 
 def _line(state: str, said: str, task: Task | None, snap: Snapshot, agent: Agent) -> str:
@@ -139,7 +182,7 @@ def strip(snap: Snapshot) -> Strip:
         for session in [snap.sessions.get(agent.id or 0)]
     )
     return Strip(
-        rate=sum(per_minute(series, snap.now) for series in snap.rates.values()),
+        rate=snap.gauge.output_per_minute,
         agents=len(snap.agents),
         states=[(state, states[state]) for state in STATE_ORDER if states[state]],
         waiting=len(snap.permissions),
@@ -147,6 +190,7 @@ def strip(snap: Snapshot) -> Strip:
         to_review=len(snap.to_review),
         queued=sum(task.state == "queued" for task in snap.tasks.values()),
         needs=inbox(snap).count,
+        gauge=snap.gauge,
     )
 
 

@@ -1,6 +1,5 @@
 """One consistent look at the house; the strip, the tiles and the inbox are made from it."""
 
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -19,11 +18,13 @@ from app.models import (
     UsageMinute,
 )
 from app.models.base import utc_now
+from app.services import clock, gauges
 from app.services.context import Context
+from app.services.states import agent_state
 from app.store import accounts, agents, merge_requests, repositories, sessions, tasks
 
 SPARK_MINUTES = 40
-BUSY = ("running", "parked")
+state_of = agent_state  # the pages say it so
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class Snapshot:
     merge_requests: list[MergeRequest]  # open ones
     checks: dict[int, Check]  # the newest of each, by merge request id
     rates: dict[str, list[int]]  # output tokens of the last 40 minutes, by session id
+    lines: dict[int, list[str]]  # each agent's state in these minutes, "" before its first, by id
+    windows: dict[int, list[gauges.WindowGauge]]  # by account id
+    gauge: gauges.Strip
 
     def agent(self, agent_id: int | None) -> Agent | None:
         return next((agent for agent in self.agents if agent.id == agent_id), None)
@@ -55,12 +59,14 @@ class Snapshot:
 
 
 def take(ctx: Context) -> Snapshot:
-    """Eight short queries in one read transaction."""
-    first = int(time.time()) // 60 - SPARK_MINUTES + 1
+    """A dozen short queries in one read transaction."""
+    now = utc_now()
+    first = int(now.timestamp()) // 60 - SPARK_MINUTES + 1
     with ctx.db.read() as db:
+        windows = gauges.windows(db, now)
         requests = merge_requests.open_ones(db)
         return Snapshot(
-            now=utc_now(),
+            now=now,
             repositories=repositories.every(db),
             agents=agents.every(db),
             accounts={account.id or 0: account for account in accounts.every(db)},
@@ -70,6 +76,9 @@ def take(ctx: Context) -> Snapshot:
             merge_requests=requests,
             checks=merge_requests.latest_checks(db, [row.id or 0 for row in requests]),
             rates=_rates(sessions.usage_since(db, first), first),
+            lines=clock.timelines(db, SPARK_MINUTES, now),
+            windows=windows,
+            gauge=gauges.strip(db, now, windows),
         )
 
 
@@ -90,21 +99,6 @@ def per_minute(series: list[int], now: datetime) -> float:
     if len(series) < 2:
         return 0.0
     return series[-1] + series[-2] * (1 - now.second // 10 / 6)
-
-
-def state_of(agent: Agent, session: Session | None, task: Task | None) -> str:
-    """The one state that colours an agent everywhere: an activity, or "off"."""
-    if not agent.is_enabled:
-        return "off"
-    if session is not None and session.state in sessions.LIVE_STATES:
-        return session.activity
-    if session is not None and (session.state == "crashed" or session.activity == "error"):
-        return "error" if task is not None and task.state in (*BUSY, "failed") else "idle"
-    if task is not None and task.state == "parked":
-        return "waiting_quota"
-    if task is not None and task.state == "running":
-        return "waiting_slot"
-    return "idle"
 
 
 @cache

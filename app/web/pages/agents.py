@@ -13,6 +13,7 @@ from app.services.context import Context
 from app.web import answers, logview
 from app.web.contexts import agents, fleet, snapshot
 from app.web.deps import Ctx
+from app.web.forms import number
 from app.web.render import page
 
 router = APIRouter()
@@ -107,6 +108,35 @@ def log(
             ctx, session_id=session, seq=before, count=PAGE_RECORDS
         )
     return HTMLResponse(logview.chunks(records, session))
+
+
+@router.get("/agents/{name}/quota")
+def quota(request: Request, ctx: Ctx, name: str) -> Response:
+    agent = agents.head(ctx, name).agent
+    return answers.sheet(request, "agents/_quota.html", f"Quota of {agent.name}", agent=agent)
+
+
+@router.post("/agents/{name}/quota")
+def set_quota(
+    request: Request,
+    ctx: Ctx,
+    name: str,
+    unit: Annotated[str, Form()] = "",
+    amount: Annotated[str, Form()] = "",
+    stays: Annotated[str, Form()] = "",
+) -> Response:
+    """No amount lifts the quota."""
+    given = number("The quota", amount)
+    changed = agents_service.set_agent(
+        ctx,
+        name=name,
+        quota_unit=unit if given is not None else "",
+        quota_per_day=given,
+        is_movable=not stays,
+    )
+    words = agents.quota_words(changed)
+    said = f"{name} may use {words}." if words else f"{name} has no quota."
+    return answers.done(request, said, f"agent:{name}")
 
 
 @router.post("/sessions/{session_id}/say")

@@ -26,6 +26,7 @@ def index(request: Request, ctx: Ctx) -> Response:
         "fleet/index.html",
         live="fleet,inbox",
         snap=snap,
+        budgets=fleet.budgets(snap),
         tiles=fleet.tiles(snap),
         inbox=fleet.inbox(snap),
         repositories=snap.repositories,

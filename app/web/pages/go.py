@@ -1,4 +1,4 @@
-"""The palette's list: pages, agents, tasks and merge requests by a few letters of their name."""
+"""The palette's list: pages, agents, accounts, tasks, merge requests, by a few of their letters."""
 
 from collections.abc import Iterator
 
@@ -30,6 +30,8 @@ def _places(snap: snapshot.Snapshot) -> Iterator[Place]:
         yield href, label, "page"
     for agent in snap.agents:
         yield f"/agents/{agent.name}", agent.name, f"agent, {snapshot.driver_label(agent.driver)}"
+    for account in snap.accounts.values():
+        yield f"/accounts#account-{account.id}", account.name, "account"
     for request in snap.merge_requests:
         yield f"/reviews/{request.id}", request.title, f"merge request #{request.id}"
     for task in snap.tasks.values():

@@ -19,6 +19,7 @@ from app.services import diffs
 from app.services.context import Context
 from app.store import agents, sessions, tasks
 from tests.app import factories as make
+from tests.app.web import week
 
 WAVE = [3, 5, 9, 14, 22, 31, 38, 41, 37, 30, 26, 29, 35, 44, 52, 49, 40, 33, 28, 31]
 
@@ -438,7 +439,9 @@ def _conversation() -> list[ev.Event]:
             "FAILED tests/parse/test_errors.py::test_it_names_the_bracket\n1 failed, 37 passed in 0.41s\n",
         ),
         ev.ToolResult("k4", is_error=True, exit_code=1),
-        ev.Usage("claude-opus-5-5", output_tokens=1200),
+        ev.Usage(
+            "claude-opus-4-5", output_tokens=1200, input_tokens=900, cache_read_tokens=182_000
+        ),
         ev.Text(
             "m2",
             "One error test depends on the old position: `[,]` is now reported at the comma, not at the bracket. The task says to keep that message, so I check for an empty list before the trailing comma.",
@@ -502,6 +505,7 @@ def main() -> None:
     ctx = make.context(home, port=given.port, rehearsal=given.rehearsal)
     if not given.empty:
         fill(ctx)
+        week.fill(ctx)
     ctx.db.close()
     app = create_app(ctx.settings, supervise=False)
     sys.stdout.write(f"http://127.0.0.1:{given.port}/?token={app.state.token}\n")

@@ -17,7 +17,8 @@ from tests.app.web.serving import Served
 from tests.app.web.test_hostile import PAYLOADS, furnish
 
 RECORDS = 200_000
-PAGES = ["/", "/inbox", "/reviews", "/reviews/2", "/tasks", "/accounts", "/agents", "/agents/maple"]
+PAGES = ["/", "/inbox", "/reviews", "/reviews/2", "/tasks", "/accounts", "/accounts/1"]
+PAGES += ["/throughput", "/agents", "/agents/maple", "/agents/maple/move", "/agents/maple/quota"]
 
 pytestmark = browsing.MARKS
 

@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 from starlette.testclient import TestClient
 
 from agents import events as ev
+from app.models import BalancerDecision
 from app.services import diffs
 from app.services.context import Context
 from app.store import merge_requests
@@ -52,14 +53,18 @@ TAGS = set(
     """html head meta title link script body a header nav button span p b i section main article
     footer svg polyline rect aside h1 h2 ul ol li div dialog input dl dt dd kbd form pre details
     summary textarea label select option template table colgroup col tbody thead tr td th time code
-    hx-partial""".split()  # noqa: SIM905
+    small caption datalist hx-partial""".split()  # noqa: SIM905
 )
 LINKS = ("href", "src", "action", "formaction", "hx-get", "hx-post", "hx-ws:connect")
 PAGES = [
     "/", "/inbox", "/reviews", "/reviews/1", "/tasks", "/accounts", "/agents", "/agents/maple",
-    "/go?q=",
+    "/agents/maple/move", "/agents/maple/quota", "/accounts/1", "/go?q=",
+    "/throughput", "/throughput?by=agent", "/throughput?by=model", "/throughput?by=task",
 ]  # fmt: skip
-REGIONS = ["strip", "fleet", "inbox", "tasks", "reviews", "accounts", "review:1:x", "agent:maple"]
+REGIONS = [
+    "strip", "fleet", "inbox", "tasks", "reviews", "accounts", "review:1:x", "agent:maple",
+    "balancer", "throughput:24:model",
+]  # fmt: skip
 
 
 @pytest.fixture(params=range(0, len(PAYLOADS), 6))
@@ -78,8 +83,9 @@ def furnish(ctx: Context, evil: str) -> None:
         ctx, slug=f"r{make.sha()[:6]}", base_branch=evil, path=f"/{make.sha()}{evil}"
     )
     login = make.account(
-        ctx, f"{evil}{make.sha()[:4]}", base_url=evil, config_dir=evil, secret_env=evil
-    )
+        ctx, f"{evil}{make.sha()[:4]}", base_url=evil, config_dir=evil, secret_env=evil,
+        plan=evil, models=[evil], login="out", login_problem=evil, credits=evil, identity=evil,
+    )  # fmt: skip
     make.quota(ctx, login, evil, 50, source=evil, window_minutes=300)
     agent = make.agent(ctx, "maple" if first else f"a{make.sha()[:6]}", login, model=evil)
     task = make.task(
@@ -95,6 +101,10 @@ def furnish(ctx: Context, evil: str) -> None:
         ctx, agent, task, last_line=evil, summary=evil, branch=evil, model=evil, error=evil,
         error_message=evil, is_sandboxed=False,
     )  # fmt: skip
+    weighed = [{"account_id": 0, "account": evil, "running": 1, "refusal": evil}]
+    decided = {"mode": "advise", "action": "move", "state": "advised", "reason": evil}
+    make.save(ctx, BalancerDecision(agent_id=agent.id, weighed=weighed, **decided))
+    make.usage(ctx, session, [100])
     make.permission(ctx, session, evil, name=evil, tool="other", reason=evil, request_id=evil)
     request = make.merge_request(
         ctx, session, task, title=evil, summary=evil, branch=evil, state_reason=evil,

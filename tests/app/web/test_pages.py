@@ -5,6 +5,8 @@ from starlette.testclient import TestClient
 
 from agents import events as ev
 from app.main import create_app
+from app.models import AgentClock, AgentMinute
+from app.models.base import utc_now
 from app.services import diffs
 from app.services.context import Context
 from app.store import merge_requests
@@ -13,13 +15,14 @@ from tests.app import factories as make
 from tests.app.web import gallery
 from tests.app.web.conftest import Soup
 
-PAGES = ["/", "/inbox", "/reviews", "/tasks", "/accounts", "/agents"]
+PAGES = ["/", "/inbox", "/reviews", "/tasks", "/accounts", "/throughput", "/agents"]
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_an_empty_house_teaches(soup: Soup, path: str) -> None:
     page = soup(path)
-    assert page.select_one("#strip .fact b").text == "0"
+    assert page.select_one("#strip .fact b").text == "$0"
+    assert page.select_one("#strip .rates .fact:nth-child(2) b").text == "0"
     assert page.select(".teach, .calm"), path
     assert not page.select(".rehearsal")
 
@@ -29,7 +32,7 @@ def test_an_empty_house_teaches(soup: Soup, path: str) -> None:
 def test_every_page_has_the_strip_the_navigation_and_its_place(soup: Soup, path: str) -> None:
     page = soup(path)
     assert page.select_one("#strip .s-waiting_human").text.split()[0] == "1"
-    assert len(page.select(".nav a")) == 7
+    assert len(page.select(".nav a")) == 8
     here = "Fleet" if path == "/" else path.split("/")[1].title()
     assert page.select_one('.nav [aria-current="page"]').text.split()[0] == here
     ids = [tag["id"] for tag in page.select("[id]")]
@@ -39,8 +42,9 @@ def test_every_page_has_the_strip_the_navigation_and_its_place(soup: Soup, path:
 @pytest.mark.usefixtures("gallery_house")
 def test_the_strip_sums_the_fleet_up(soup: Soup) -> None:
     strip = soup("/").select_one("#strip").get_text(" ", strip=True)
-    assert "10 agents 3 decoding 1 tool 1 waits for you 1 waits for quota 2 idle 1 error" in strip
-    assert "2 wait for you, oldest 14m" in strip
+    assert "3 decoding 1 tool 1 you 1 quota 0 slot 2 idle 1 error 1 off" in strip
+    assert "14m 2 waits, oldest" in strip
+    assert "dry Max 5x until" in strip
     assert "3 queued" in strip
     assert "4 to review" in strip
 
@@ -54,13 +58,29 @@ def test_a_tile_says_what_an_agent_does(soup: Soup) -> None:
     assert maple.select_one(".line").text == "Edit src/parse/list.py +18 −4"  # noqa: RUF001
     assert maple.select_one(".who").text == "Claude Code · Max 20x"
     assert maple.select_one(".age").text == "12m"
-    assert len(maple.select_one(".present")["points"].split()) == 40
+    line = maple.select(".spark polyline")
+    assert line[-1]["class"] == ["s-decoding"]
+    assert sum(len(piece["points"].split()) for piece in line) == 40 + len(line) - 1
     assert not maple.select(".badge")
     assert page.select_one("#tile-otter .badge.bad").text == "unsandboxed"
     assert "returns" in page.select_one("#tile-finch .line").text
-    heron = page.select_one("#tile-heron")
-    assert len(heron.select_one(".past")["points"].split()) == 26  # grey until 14 minutes ago
+    assert page.select("#tile-heron .spark polyline")[-1]["class"] == ["s-waiting_human"]
     assert "s-off" in page.select_one("#tile-yew")["class"]
+
+
+def test_a_sparkline_has_the_colours_of_its_minutes(gallery_house: Context, soup: Soup) -> None:
+    maple = gallery.seat(gallery_house, "maple")[0]
+    now = int(utc_now().timestamp()) // 60
+    for ago, state in ((30, "tool"), (20, "waiting_human"), (10, "decoding")):
+        for minute in range(now - ago, now - ago + 10):
+            row = {"agent_id": maple.id, "minute": minute, "state": state, "milliseconds": 60_000}
+            make.save(gallery_house, AgentMinute(**row))
+    born = {"since_ms": now * 60_000, "born_ms": (now - 30) * 60_000}
+    make.save(gallery_house, AgentClock(agent_id=maple.id, state="decoding", **born))
+    line = soup("/").select("#tile-maple .spark polyline")
+    shown = [piece["class"][0] for piece in line]
+    assert shown == ["s-none", "s-tool", "s-waiting_human", "s-decoding"]
+    assert len(line[1]["points"].split()) == 11  # ten minutes, and the way to the next
 
 
 @pytest.mark.usefixtures("gallery_house")

@@ -31,15 +31,19 @@ def test_nothing_outside_the_folder_is_served(client: TestClient) -> None:
 
 def test_the_vendored_files_are_the_ones_that_were_pinned() -> None:
     pinned = (paths.STATIC / "vendor" / "VERSIONS.txt").read_text()
-    scripts = sorted((paths.STATIC / "vendor").glob("*.js"))
-    assert scripts
-    for script in scripts:
-        assert hashlib.sha256(script.read_bytes()).hexdigest() in pinned, script.name
+    vendor = paths.STATIC / "vendor"
+    files = sorted([*vendor.glob("*.js"), *vendor.glob("*.css")])
+    assert len(files) == 4
+    for file in files:
+        assert hashlib.sha256(file.read_bytes()).hexdigest() in pinned, file.name
+    for licence in ("htmx-LICENSE.txt", "uplot-LICENSE.txt"):
+        assert licence in pinned
+        assert (vendor / licence).stat().st_size > 500
 
 
 @pytest.mark.usefixtures("gallery_house")
 def test_pages_load_from_here_only(soup: Soup) -> None:
-    for path in ("/", "/reviews/2", "/agents/maple", "/login"):
+    for path in ("/", "/reviews/2", "/agents/maple", "/accounts", "/throughput", "/login"):
         page = soup(path)
         sources = [tag.get("src") or tag.get("href") for tag in page(["script", "link", "img"])]
         assert all(str(source).startswith("/static/") for source in sources)
