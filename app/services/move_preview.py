@@ -222,7 +222,10 @@ def _default_model(account: Account) -> str:
 
 
 def _costs(way: Way, call: _Call | None, task: Task, model: str, *, is_warm: bool) -> float | None:
-    """Dollars more than staying: a warm cache is written again, a cold one would be anyway."""
+    """Dollars more than staying: a warm cache is written again, a cold one would be anyway.
+
+    After a hand-over the next agent is taken to read as much again as the last one had read.
+    """
     if way == "carry":
         if call is None:
             return None
@@ -231,7 +234,8 @@ def _costs(way: Way, call: _Call | None, task: Task, model: str, *, is_warm: boo
         rates = rates_of(call.model)
         return call.tokens * (rates.cache_write - rates.cache_read) if rates else None
     rates = rates_of(model) if model else None
-    return likely_chars(task) / _CHARS_A_TOKEN * rates.cache_write if rates else None
+    tokens = max(likely_chars(task) / _CHARS_A_TOKEN, call.tokens if call else 0)
+    return tokens * rates.cache_write if rates else None
 
 
 def _hours(until: datetime | None, now: datetime) -> float:
@@ -240,10 +244,12 @@ def _hours(until: datetime | None, now: datetime) -> float:
 
 def _says(told: MovePreview) -> str:
     when = "when its turn ends" if told.is_in_turn else "at once"
-    price = "at an unknown price" if told.costs_usd is None else f"for about ${told.costs_usd:.2f}"
+    price = "for nobody knows how much"
+    if told.costs_usd is not None:
+        price = f"for about ${told.costs_usd:.2f}" if told.costs_usd >= 0.01 else "for under $0.01"
     how = ", and nothing has to be read again"
     if told.way == "handover":
-        how = f", with a note in a new conversation {price}, and reads again what it needs"
+        how = f", with a note in a new conversation; to read as much again costs {price[4:]}"
     elif told.way == "carry" and told.costs_usd == 0:
         how = ", with its conversation, which would be read again anyway"
     elif told.way == "carry":
