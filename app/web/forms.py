@@ -1,11 +1,13 @@
-"""Forms into values: an account's rules as the page's form sends them, all of them text."""
+"""Forms into values: an account's rules and a task's terms as the pages send them, as text."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Form
 
 from app.errors import Invalid
+from app.services.terms import Terms
 
 _NUMBERS = {
     "price_usd_month": "The price",
@@ -35,7 +37,7 @@ class Rules:
         values: dict[str, Any] = {"is_automatic": not self.by_hand}
         if self.plan.strip():
             values["plan"] = self.plan.strip()
-        if models := [name for name in self.models.replace(",", " ").split() if name]:
+        if models := _words(self.models):
             values["models"] = models
         for field, what in {**_NUMBERS, **_WHOLE}.items():
             value = number(what, str(getattr(self, field)), whole=field in _WHOLE)
@@ -47,6 +49,50 @@ class Rules:
         """The rules that were left empty."""
         fields = ("plan", "models", *_NUMBERS, *_WHOLE)
         return [field for field in fields if not str(getattr(self, field)).strip()]
+
+
+@dataclass
+class TermsGiven:
+    """The fields of `tasks/_terms_fields.html`."""
+
+    priority: Annotated[str, Form()] = ""
+    deadline: Annotated[str, Form()] = ""
+    after: Annotated[str, Form()] = ""
+    account: Annotated[str, Form()] = ""
+    models: Annotated[str, Form()] = ""
+    deferrable: Annotated[str, Form()] = ""
+    overflow: Annotated[str, Form()] = ""
+
+    def terms(self) -> Terms:
+        """As a task wants them; Invalid names a field that cannot be read."""
+        after = [
+            number("A task to wait for", word.lstrip("#"), whole=True)
+            for word in _words(self.after)
+        ]
+        return Terms(
+            priority=int(number("The priority", self.priority, whole=True) or 0),
+            deadline_at=_time(self.deadline),
+            is_deferrable=bool(self.deferrable),
+            after=tuple(int(task_id) for task_id in after if task_id is not None),
+            models=tuple(_words(self.models)),
+            may_overflow=bool(self.overflow),
+            account=self.account or None,
+        )
+
+
+def _words(text: str) -> list[str]:
+    """Words with commas or blanks between them."""
+    return text.replace(",", " ").split()
+
+
+def _time(text: str) -> datetime | None:
+    """What a field for a time sends; it has no zone, and the page says UTC."""
+    if not text.strip():
+        return None
+    try:
+        return datetime.fromisoformat(text.strip()).replace(tzinfo=UTC)
+    except ValueError:
+        raise Invalid(f"{text[:30]!r} is no time; write it as 2030-01-31T17:00.") from None
 
 
 def number(what: str, text: str, *, whole: bool = False) -> float | None:

@@ -1,10 +1,12 @@
 """The backlog and what is needed to add to it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.models import MergeRequest, Repository, Task
 from app.services.context import Context
 from app.store import tasks
+from app.web import format as fmt
 from app.web.contexts.snapshot import Snapshot
 
 STARTABLE = ("draft", "failed", "parked")
@@ -19,6 +21,7 @@ class TaskRow:
     request: MergeRequest | None
     above: int | None  # id to move before, when moving up
     below: int | None  # id to move before, when moving down; None = the end
+    terms: list[str]  # what it asks for, a few words each
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Tasks:
     closed: list[TaskRow]
     repositories: list[Repository]
     agents: list[str]
+    accounts: list[str]
 
 
 def listing(ctx: Context, snap: Snapshot) -> Tasks:
@@ -38,6 +42,7 @@ def listing(ctx: Context, snap: Snapshot) -> Tasks:
         closed=[_row(snap, task, [], 0) for task in closed],
         repositories=snap.repositories,
         agents=[agent.name for agent in snap.agents if agent.is_enabled],
+        accounts=[account.name for account in snap.accounts.values()],
     )
 
 
@@ -51,4 +56,24 @@ def _row(snap: Snapshot, task: Task, order: list[Task], at: int) -> TaskRow:
         request=requests[-1] if requests else None,
         above=order[at - 1].id if order and at > 0 else None,
         below=order[at + 2].id if at + 2 < len(order) else None,
+        terms=list(_terms(snap, task)),
     )
+
+
+def _terms(snap: Snapshot, task: Task) -> Iterator[str]:
+    if task.priority:
+        named = {5: "high", -5: "low"}.get(task.priority, str(task.priority))
+        yield f"priority {named}"
+    if task.deadline_at is not None:
+        yield f"due {fmt.until(task.deadline_at, snap.now)}"
+    open_ones = [str(other) for other in task.after if other in snap.tasks]
+    if open_ones:
+        yield f"after task {', '.join(open_ones)}"
+    if task.is_deferrable:
+        yield "filler"
+    if account := snap.accounts.get(task.wanted_account_id or 0):
+        yield f"on {account.name}"
+    if task.models:
+        yield f"with {' or '.join(task.models)}"
+    if task.may_overflow:
+        yield "may be paid by use"

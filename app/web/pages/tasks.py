@@ -1,18 +1,22 @@
 """Tasks: the backlog, new work, and its order."""
 
+from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.services import tasks as tasks_service
+from app.store import accounts
 from app.web import answers
 from app.web.contexts import snapshot, tasks
 from app.web.deps import Ctx
+from app.web.forms import TermsGiven
 from app.web.render import page
 
 router = APIRouter()
+Given = Annotated[TermsGiven, Depends()]
 
 
 @router.get("/tasks")
@@ -27,6 +31,7 @@ def index(request: Request, ctx: Ctx) -> Response:
 def add(
     request: Request,
     ctx: Ctx,
+    given: Given,
     prompt: Annotated[str, Form()] = "",
     title: Annotated[str, Form()] = "",
     repository: Annotated[str, Form()] = "",
@@ -42,9 +47,32 @@ def add(
         base_branch=base_branch.strip() or None,
         agent=agent or None,
         draft=bool(draft),
+        terms=given.terms(),
     )
     kept = "kept as a draft" if task.state == "draft" else "in the backlog"
     return answers.done(request, f"“{task.title}” is {kept}.", "tasks")
+
+
+@router.get("/tasks/{task_id}/terms")
+def terms(request: Request, ctx: Ctx, task_id: int) -> Response:
+    """The task's terms, to look at and to change."""
+    with ctx.db.read() as db:
+        task = tasks_service.existing(db, task_id)
+        names = {row.id: row.name for row in accounts.every(db)}
+    return answers.sheet(
+        request,
+        "tasks/_terms.html",
+        f"Terms of task {task_id}",
+        task=task,
+        accounts=list(names.values()),
+        account=names.get(task.wanted_account_id),
+    )
+
+
+@router.post("/tasks/{task_id}/terms")
+def set_terms(request: Request, ctx: Ctx, task_id: int, given: Given) -> Response:
+    tasks_service.set_task(ctx, task_id=task_id, **asdict(given.terms()))
+    return answers.done(request, f"The terms of task {task_id} are kept.", "tasks")
 
 
 @router.post("/tasks/{task_id}/start")
