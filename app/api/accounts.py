@@ -17,13 +17,12 @@ from app.api.errors import RESPONSES, ApiRoute
 from app.models import Account, QuotaReading
 from app.models.base import utc_now
 from app.services import accounts as services
-from app.services import prices, probe_times, probing
+from app.services import probe_times, probing, usage
 from app.services import quota as quota_services
 from app.services.context import Context
-from app.store import accounts, quota, usage
+from app.store import accounts, quota
 
 router = APIRouter(route_class=ApiRoute, responses=RESPONSES)
-_DAY_MINUTES = 24 * 60
 
 
 @router.get("/accounts", tags=["accounts"], summary="The logins and keys agents spend")
@@ -86,17 +85,15 @@ def _view(ctx: Context, account: Account) -> AccountView:
 
 def _views(db: Orm, rows: list[Account]) -> list[AccountView]:
     now = utc_now()
-    minute = int(now.timestamp()) // 60
-    used = usage.by_account(db, minute - minute % _DAY_MINUTES)
-    readings = quota.every(db)
+    spent_today, told = usage.spent_today(db, now), quota.by_account(db)
     views = []
     for row in rows:
-        spent = prices.equivalent(used.get(row.id or 0, [])).usd
+        spent = spent_today.get(row.id or 0, 0.0)
         more = {
             "price_usd_month": services.price_of(row),
             "closed": services.closed(row, spent, now),
             "spent_today_usd": spent,
-            "windows": [_window(told, now) for told in readings if told.account_id == row.id],
+            "windows": [_window(reading, now) for reading in told.get(row.id or 0, [])],
         }
         views.append(AccountView.model_validate({**row.model_dump(), **more}))
     return views

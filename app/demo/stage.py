@@ -26,6 +26,7 @@ class Part:
     prompt: str
     permissions: str = "auto"
     model: str = ""
+    week_usd: float | None = None  # what a week of its account holds; a key holds nothing
 
 
 PARTS = (
@@ -37,6 +38,7 @@ PARTS = (
         "Let the search ignore case",
         "Searching for WIND should find wind. Add a test.",
         model="rehearsed",
+        week_usd=800.0,
     ),
     Part(
         "maple",
@@ -45,6 +47,7 @@ PARTS = (
         "Claude (rehearsed)",
         "Add --json to the report",
         "Other programs should be able to read the report. Keep the text form as it is.",
+        week_usd=1000.0,
     ),
     Part(
         "heron",
@@ -54,6 +57,7 @@ PARTS = (
         "Write a short usage guide",
         "A page in docs/ for someone who has never seen the logbook. Try what you show.",
         permissions="ask",
+        week_usd=330.0,
     ),
     Part(
         "finch",
@@ -63,6 +67,7 @@ PARTS = (
         "Refuse entries from the future",
         "A log with a wrong clock should be noticed when it is loaded.",
         model="rehearsed",
+        week_usd=80.0,
     ),
     Part(
         "cedar",
@@ -112,6 +117,7 @@ def set_stage(ctx: Context, project: Path, rehearsal: RehearsalServer) -> None:
             secret_env=KEY_VARIABLE,
             base_url=url,
             is_rehearsal=True,
+            week_usd=part.week_usd,
         )
         agents.add_agent(
             ctx,

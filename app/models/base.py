@@ -31,6 +31,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def unix_minute(at: datetime) -> int:
+    """Whole minutes since 1970: what use is counted by."""
+    return int(at.timestamp()) // 60
+
+
+def day_start(at: datetime) -> datetime:
+    """The last 00:00 UTC: what is limited by the day counts from there."""
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def time_field(**options: Any) -> Any:
     """A NOT NULL time that defaults to now."""
     return Field(default_factory=utc_now, sa_type=UtcDateTime, nullable=False, **options)

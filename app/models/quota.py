@@ -10,6 +10,13 @@ from sqlmodel import Field, SQLModel
 from app.models.base import UtcDateTime, optional_time_field, time_field
 
 SAMPLE_SECONDS = 300
+BUDGET_MINUTES = 24 * 60  # from here on a window is a budget; below, a throttle
+WEEK_MINUTES = 7 * 24 * 60
+
+
+def slot_of(at: datetime) -> int:
+    """The five minutes that a sample is of: unix time // SAMPLE_SECONDS."""
+    return int(at.timestamp()) // SAMPLE_SECONDS
 
 
 class QuotaReading(SQLModel, table=True):

@@ -66,7 +66,7 @@ def _checked(capabilities: Capabilities, name: str, value: Any) -> Any:
         case "plan":
             return _plan(capabilities, value)
         case "models":
-            return _models(value)
+            return model_names(value)
         case "is_automatic":
             return bool(value)
         case "reserve_percent":
@@ -87,7 +87,7 @@ def _checked(capabilities: Capabilities, name: str, value: Any) -> Any:
 def plan_of(capabilities: Capabilities, plan: str) -> Plan | None:
     """The driver's plan of that id or label, letters' case apart; None for any other words."""
     wanted = plan.strip().casefold()
-    known = (known for known in capabilities.plans)
+    known = capabilities.plans
     return next((p for p in known if wanted in (p.id.casefold(), p.label.casefold())), None)
 
 
@@ -106,7 +106,8 @@ def _number(what: str, value: Any, least: float, most: float, unit: str) -> floa
     return number
 
 
-def _models(names: Iterable[str]) -> list[str]:
+def model_names(names: Iterable[str]) -> list[str]:
+    """Models as the human names them, each once; Invalid says what can't be one."""
     kept = list(dict.fromkeys(name.strip() for name in names if name.strip()))
     for name in kept:
         if len(name) > MODEL_CHARS or not name.isprintable():

@@ -26,6 +26,7 @@ __all__ = [
     "default_account",
     "directory_of",
     "endpoint_of",
+    "existing",
     "login_command",
     "named_account",
     "price_of",
@@ -84,7 +85,7 @@ def set_account(ctx: Context, *, name: str, lifted: Iterable[str] = (), **change
     rules = {field: value for field, value in given.items() if field in RULES}
     unset = {field: rules.pop(field) for field in [*rules] if rules[field] == UNSET[field]}
     with ctx.db.write() as db:
-        account = _existing(db, name)
+        account = existing(db, name)
         checked = account_rules.checked(capabilities_of(account.driver), rules) | unset
         for field, value in checked.items():
             setattr(account, field, value)
@@ -102,7 +103,7 @@ def remove_account(ctx: Context, *, name: str) -> None:
     """Forget an account that nobody uses; its directory, login and key stay as they are."""
     try:
         with ctx.db.write() as db:
-            account = _existing(db, name)
+            account = existing(db, name)
             accounts.remove(db, account)
             record(db, "remove", f"account {name}")
     except IntegrityError:
@@ -133,14 +134,14 @@ def default_account(ctx: Context, driver: str) -> Account:
 
 def named_account(ctx: Context, name: str) -> Account:
     with ctx.db.read() as db:
-        return _existing(db, name)
+        return existing(db, name)
 
 
 def price_of(account: Account) -> float | None:
     """Dollars a month: what the human says, else its plan's price; None where neither is known."""
-    if account.price_usd_month is not None or not account.plan:
+    if account.price_usd_month is not None:
         return account.price_usd_month
-    plan = account_rules.plan_of(logins.can(account), account.plan)
+    plan = logins.plan_of(account)
     return plan.price_usd_month if plan else None
 
 
@@ -157,7 +158,8 @@ def secrets(account: Account) -> dict[str, str]:
     return {account.secret_env: value}
 
 
-def _existing(db: Orm, name: str) -> Account:
+def existing(db: Orm, name: str) -> Account:
+    """The account of that name; NotFound."""
     account = accounts.by_name(db, name)
     if account is None:
         raise NotFound(f"There is no account {name!r}; `quarterdeck account list` shows them.")

@@ -3,8 +3,11 @@
 import math
 import re
 
+from sqlmodel import Session as Orm
+
 from app.errors import Conflict, Invalid, NotFound
 from app.models import Account, Agent
+from app.services import logins
 from app.services.accounts import default_account, named_account
 from app.services.context import Context
 from app.services.ledger import record
@@ -78,9 +81,7 @@ def set_agent(
     }
     changes = {field: value for field, value in given.items() if value is not None}
     with ctx.db.write() as db:
-        agent = agents.by_name(db, name)
-        if agent is None:
-            raise NotFound(f"There is no agent {name!r}; `quarterdeck agent list` shows them.")
+        agent = existing(db, name)
         if login is not None:
             _check_account(login, agent.driver)
         for field, value in changes.items():
@@ -89,6 +90,30 @@ def set_agent(
         record(db, "set", f"agent {name}", detail=changes)
     ctx.publish("fleet", "wake")
     return agent
+
+
+def existing(db: Orm, name: str) -> Agent:
+    """The agent of that name; NotFound."""
+    agent = agents.by_name(db, name)
+    if agent is None:
+        raise NotFound(f"There is no agent {name!r}; `quarterdeck agent list` shows them.")
+    return agent
+
+
+def model_of(agent: Agent, account: Account | None = None) -> str:
+    """The agent's model, or its driver's; "" where the vendor's program chooses.
+
+    With `account`: what it would use there.
+    """
+    if account is None:
+        return agent.model or logins.can(agent).default_model
+    return model_on(agent, account) or logins.can(account).default_model
+
+
+def model_on(agent: Agent, account: Account) -> str:
+    """What its row says of the model once it is on the account; "" is the driver's default."""
+    kept = agent.model if agent.driver == account.driver else ""
+    return kept if not account.models or kept in account.models else account.models[0]
 
 
 def _quota(unit: str | None, per_day: float | None) -> dict[str, str | float]:

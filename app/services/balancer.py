@@ -14,8 +14,8 @@ from app.errors import AppError, Conflict, Invalid, NotFound
 from app.models import Account, Agent, BalancerDecision
 from app.models.balancing import MODES
 from app.models.base import utc_now
-from app.services import moves, preferences
-from app.services.balance import AccountView, Decision, Weighed
+from app.services import moves
+from app.services.balance import Decision, Weighed
 from app.services.context import Context
 from app.services.ledger import record
 from app.services.scales import Scales, weigh_accounts
@@ -23,6 +23,7 @@ from app.store import balancing, tasks
 
 MODE_KEY = "balancer_mode"
 DEFAULT_MODE = "advise"
+REFUSED_FOR = timedelta(hours=6)
 ADVICE_HOLDS = timedelta(minutes=30)  # advice to start elsewhere, of a task that has begun
 _VERBS = {
     "start": "Start on {to}",
@@ -35,7 +36,7 @@ _VERBS = {
 
 def mode(db: Orm) -> str:
     """One of `MODES`."""
-    said = preferences.get(db, MODE_KEY, DEFAULT_MODE)
+    said = balancing.preference(db, MODE_KEY)
     return said if said in MODES else DEFAULT_MODE
 
 
@@ -50,11 +51,6 @@ def set_mode(ctx: Context, mode: str) -> str:
     return mode
 
 
-def views(db: Orm, now: datetime) -> list[AccountView]:
-    """Every account as the policy sees it; `scales.weigh_accounts` has the rows beside them."""
-    return list(weigh_accounts(db, now).views.values())
-
-
 @dataclass(frozen=True)
 class Drought:
     """Whether any account takes work, and when the first used-up one returns."""
@@ -65,9 +61,9 @@ class Drought:
 
 def drought(db: Orm, now: datetime) -> Drought:
     """Dry is: there are accounts, and each is refused or closed."""
-    seen = views(db, now)
+    seen = weigh_accounts(db, now).views.values()
     ends = [view.limited_until for view in seen if view.limited_until is not None]
-    is_dry = bool(seen) and all(view.is_limited(now) or view.closed for view in seen)
+    is_dry = len(seen) > 0 and all(view.is_limited(now) or view.closed for view in seen)
     return Drought(is_dry, min(ends, default=None))
 
 
@@ -77,6 +73,11 @@ def decisions(db: Orm, limit: int = 50) -> list[BalancerDecision]:
     known = {row.id for row in waiting}
     rest = [row for row in balancing.newest(db, limit) if row.id not in known]
     return [*waiting, *rest][:limit]
+
+
+def refused(db: Orm, now: datetime) -> list[BalancerDecision]:
+    """What the human dismissed or undid of late: it is not advised again so soon."""
+    return balancing.refused(db, now - REFUSED_FOR)
 
 
 def note(

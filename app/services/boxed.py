@@ -106,4 +106,4 @@ def _tail(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - _TAIL_BYTES))
-        return file.read().decode("utf-8", "replace")
+        return file.read().decode("utf-8", "replace").replace("\0", "\ufffd")

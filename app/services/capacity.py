@@ -9,24 +9,18 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Literal
 
-from agents import registry
-from agents.base import Plan
-from agents.errors import AgentError
 from app.models import Account, QuotaReading
-from app.models.quota import SAMPLE_SECONDS
-from app.services import slopes
+from app.models.quota import BUDGET_MINUTES, WEEK_MINUTES, slot_of
+from app.services import logins, slopes
 from app.services.context import Context
 from app.services.prices import equivalent
 from app.store import accounts, quota
-from app.store import gauges as tallies
+from app.store import gauges as ledgers
 
 Source = Literal["stated", "measured", "plan", "unknown"]
 
-WEEK_MINUTES = 7 * 24 * 60
-BUDGET_MINUTES = 24 * 60  # from here on a window is a budget; below, a throttle
 _SHORT_MINUTES = 300  # what `Plan.short_usd` is about
 _METERED_MINUTES = 60  # shorter windows are about requests, not about dollars
 _UNTOLD = timedelta(days=1)  # a budget that others outlive so long has another name now
@@ -70,7 +64,7 @@ def of_window(account: Account, reading: QuotaReading) -> Capacity:
         return Capacity(stated * minutes / WEEK_MINUTES, "stated")
     if measured:
         return Capacity(measured, "measured")
-    plan = _plan(account)
+    plan = logins.plan_of(account)
     if plan is None:
         return UNKNOWN
     if is_budget(reading):
@@ -80,7 +74,7 @@ def of_window(account: Account, reading: QuotaReading) -> Capacity:
 
 def of_account(account: Account, readings: Iterable[QuotaReading]) -> Capacity:
     """What a week of the account holds, by its budget; also before its meter told anything."""
-    stated, plan = _positive(account.week_usd), _plan(account)
+    stated, plan = _positive(account.week_usd), logins.plan_of(account)
     if stated:
         return Capacity(stated, "stated")
     budget = binding(readings)
@@ -142,9 +136,9 @@ def _has_news(reading: QuotaReading, now: datetime) -> bool:
 def _measure(
     ctx: Context, account_id: int, rows: list[QuotaReading], now: datetime
 ) -> list[tuple[QuotaReading, float]]:
-    first, end = _slot(now - timedelta(days=_LEARN_DAYS)), _slot(now - _LEARN_LAG)
+    first, end = slot_of(now - timedelta(days=_LEARN_DAYS)), slot_of(now - _LEARN_LAG)
     with ctx.db.read() as db:
-        used = tallies.by_slot(db, account_id, first)
+        used = ledgers.by_slot(db, account_id, first)
         told = [quota.points(db, account_id, row.kind, first) for row in rows]
     spent: dict[int, float | None] = {}
     for slot, tokens in used.items():
@@ -156,23 +150,6 @@ def _measure(
         if usd is not None:
             found.append((row, usd))
     return found
-
-
-def _slot(at: datetime) -> int:
-    return int(at.timestamp()) // SAMPLE_SECONDS
-
-
-def _plan(account: Account) -> Plan | None:
-    wanted = account.plan.strip().lower()
-    return next((plan for plan in _plans(account.driver) if wanted and plan.id == wanted), None)
-
-
-@cache
-def _plans(driver_id: str) -> tuple[Plan, ...]:
-    try:
-        return registry.driver(driver_id).capabilities.plans
-    except AgentError:
-        return ()
 
 
 def _prior(usd: float, share: float) -> Capacity:

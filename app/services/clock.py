@@ -60,14 +60,13 @@ def observe(ctx: Context, now: datetime | None = None) -> int:
 def settle_absent(ctx: Context, session_ids: Iterable[str]) -> None:
     """Sessions that ended while nobody looked, ended when their journal ends."""
     with ctx.db.write() as db:
+        current, now = store.current_sessions(db), states.every(db)
         for session_id in session_ids:
             found = db.get(Session, session_id)
-            current = store.current_sessions(db)
             if found is None or found.last_event_at is None:
                 continue
             if current[found.agent_id].id == session_id:
-                state = states.every(db)[found.agent_id]
-                note(db, found.agent_id, state, found.last_event_at)
+                note(db, found.agent_id, now[found.agent_id], found.last_event_at)
 
 
 def seconds(db: Orm, since: datetime, until: datetime) -> dict[int, dict[str, int]]:
@@ -92,17 +91,28 @@ def seconds(db: Orm, since: datetime, until: datetime) -> dict[int, dict[str, in
     return found
 
 
-def timeline(db: Orm, agent_id: int, minutes: int, now: datetime) -> list[str]:
-    """The state that filled most of each of the last minutes, the present one last; "" before
-    the agent's first."""
-    clock = store.of_agent(db, agent_id)
-    clocks = {agent_id: clock} if clock is not None else {}
-    return _lines(db, clocks, minutes, now, agent_id).get(agent_id, [""] * minutes)
-
-
 def timelines(db: Orm, minutes: int, now: datetime) -> dict[int, list[str]]:
-    """The time lines of all agents, by agent id."""
-    return _lines(db, store.every(db), minutes, now)
+    """The state that filled most of each of the last minutes, by agent id, the present one last.
+
+    "" before the agent's first.
+    """
+    clocks, end_ms = store.every(db), unix_ms(now)
+    first = end_ms // MINUTE_MS - minutes + 1
+    filled: dict[int, list[dict[str, int]]] = {
+        agent_id: [{} for _ in range(minutes)] for agent_id in clocks
+    }
+    for agent_id, minute, state, milliseconds in store.minutes(db, first, first + minutes):
+        filled[agent_id][minute - first][state] = milliseconds
+    for agent_id, clock in clocks.items():
+        start = max(clock.since_ms, first * MINUTE_MS)
+        for minute in range(start // MINUTE_MS, first + minutes):
+            open_ms = min(end_ms, (minute + 1) * MINUTE_MS) - max(start, minute * MINUTE_MS)
+            slot = filled[agent_id][minute - first]
+            slot[clock.state] = slot.get(clock.state, 0) + max(1, open_ms)
+    return {
+        agent_id: [max(slot, key=slot.__getitem__, default="") for slot in slots]
+        for agent_id, slots in filled.items()
+    }
 
 
 def prune(ctx: Context, now: datetime | None = None) -> None:
@@ -209,25 +219,3 @@ def _apportion(parts: dict[str, int], total: int) -> dict[str, int]:
     for state in sorted(parts, key=lambda state: (-(parts[state] * total % whole), state))[:rest]:
         shares[state] += 1
     return shares
-
-
-def _lines(
-    db: Orm, clocks: dict[int, AgentClock], minutes: int, now: datetime, only: int | None = None
-) -> dict[int, list[str]]:
-    end_ms = unix_ms(now)
-    first = end_ms // MINUTE_MS - minutes + 1
-    filled: dict[int, list[dict[str, int]]] = {
-        agent_id: [{} for _ in range(minutes)] for agent_id in clocks
-    }
-    for agent_id, minute, state, milliseconds in store.minutes(db, first, first + minutes, only):
-        filled[agent_id][minute - first][state] = milliseconds
-    for agent_id, clock in clocks.items():
-        start = max(clock.since_ms, first * MINUTE_MS)
-        for minute in range(start // MINUTE_MS, first + minutes):
-            open_ms = min(end_ms, (minute + 1) * MINUTE_MS) - max(start, minute * MINUTE_MS)
-            slot = filled[agent_id][minute - first]
-            slot[clock.state] = slot.get(clock.state, 0) + max(1, open_ms)
-    return {
-        agent_id: [max(slot, key=slot.__getitem__, default="") for slot in slots]
-        for agent_id, slots in filled.items()
-    }

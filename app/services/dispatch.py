@@ -18,7 +18,6 @@ from app.services.placing import Advice, Board, Placement, Told
 from app.services.scales import weigh_accounts
 from app.store import agents, balancing, sessions, tasks
 
-REFUSED_FOR = timedelta(hours=6)  # what the human dismissed is not advised again so soon
 _SPOKEN_TO = ("review", "failed", "running", "draft")
 
 
@@ -91,7 +90,7 @@ def _moved_in(db: Orm, free: list[Agent]) -> frozenset[int]:
 
 def _told(db: Orm, now: datetime) -> Told:
     """What was advised already and is not over, and what the human said no to of late."""
-    waiting, refused = balancing.advised(db), balancing.refused(db, now - REFUSED_FOR)
+    waiting, refused = balancing.advised(db), balancer.refused(db, now)
     rows = [*waiting, *refused]
     return Told(
         tasks=frozenset(row.task_id for row in rows if row.task_id is not None),
@@ -172,22 +171,10 @@ def _session_for(
 def _requeue_spoken_to(ctx: Context) -> None:
     """A message to a session without a runner puts its task back into the queue."""
     with ctx.db.read() as db:
-        if not _spoken_to(db):
+        if not tasks.spoken_to(db, _SPOKEN_TO):
             return
     with ctx.db.write() as db:
-        for task in _spoken_to(db):
+        for task in tasks.spoken_to(db, _SPOKEN_TO):
             task.state, task.state_reason = "queued", ""
             db.add(task)
     ctx.publish("tasks", "fleet")
-
-
-def _spoken_to(db: Orm) -> list[Task]:
-    found = []
-    for message in sessions.queued_messages(db):
-        session = sessions.get(db, message.session_id)
-        if session is None or session.state not in ("stopped", "crashed") or session.wants_start:
-            continue
-        task = tasks.get(db, session.task_id)
-        if task is not None and task.state in _SPOKEN_TO and task not in found:
-            found.append(task)
-    return found

@@ -14,18 +14,23 @@ from sqlmodel import Session as Orm
 from app.errors import AppError
 from app.models import Agent, Session, Task
 from app.models.base import utc_now
-from app.services import balancer, moves
-from app.services.balance import AccountView, Decision, TaskView, after_limit, at_turn_end
+from app.services import balancer, logins, moves
+from app.services.agents import model_of
+from app.services.balance import (
+    DOLLARS_PER_HOUR,
+    AccountView,
+    Decision,
+    TaskView,
+    after_limit,
+    at_turn_end,
+)
 from app.services.balance.policy import DRY_HOURS
 from app.services.context import Context
-from app.services.placing import model_of
-from app.services.scales import DOLLARS_PER_HOUR, Scales, weigh_accounts
+from app.services.scales import Scales, weigh_accounts
 from app.store import accounts, agents, balancing, sessions, tasks
 from app.store import moves as waiting_moves
 
-WARM = timedelta(hours=1)  # a login's prompt cache lives about so long
 RE_READ_DOLLARS = 1.9  # about 200 thousand tokens, where nobody knows better
-REFUSED_FOR = timedelta(hours=6)  # what the human dismissed or undid is left alone so long
 
 log = structlog.get_logger()
 
@@ -87,15 +92,15 @@ def look(ctx: Context) -> int:
 def task_view(db: Orm, scales: Scales, session: Session, task: Task, home_id: int) -> TaskView:
     """A session for the policy."""
     moved = balancing.moves_of(db, task.id or 0, scales.now - timedelta(days=1))
-    last = session.last_event_at
-    home = scales.views.get(home_id)
+    last, home = session.last_event_at, scales.views.get(home_id)
+    is_warm = last is not None and scales.now - last < logins.cache_life(scales.accounts[home_id])
     return TaskView(
         id=str(task.id),
         families=frozenset([home.family]) if home else None,
         dollars_per_hour=scales.burns.get(session.id, DOLLARS_PER_HOUR),
         home_id=str(home_id),
         reread_dollars=RE_READ_DOLLARS if session.conversation_id else 0.0,
-        is_warm=bool(session.conversation_id) and last is not None and scales.now - last < WARM,
+        is_warm=is_warm and bool(session.conversation_id),
         moved_at=moved[-1] if moved else None,
         moves_today=len(moved),
         may_overflow=task.may_overflow,
@@ -106,14 +111,13 @@ def _cases(db: Orm) -> list[_Case]:
     """Sessions worth a look, the coldest first: few, and none while no account is near its end."""
     if balancer.mode(db) == "off" or len(accounts.every(db)) < 2:
         return []
-    under_way = balancing.under_way(db)
+    under_way = sessions.under_way(db)
     if not under_way:
         return []
     scales = weigh_accounts(db, utc_now())
     troubled = {n for n, view in scales.views.items() if _is_troubled(view, scales.now)}
     told = {row.task_id for row in balancing.advised(db)} if troubled else set()
-    refused = balancing.refused(db, scales.now - REFUSED_FOR) if troubled else []
-    told |= {row.task_id for row in refused}
+    told |= {row.task_id for row in balancer.refused(db, scales.now)} if troubled else set()
     leaving = {row.agent_id for row in waiting_moves.pending(db)} if troubled else set()
     found = [
         _case(db, scales, session)
@@ -146,7 +150,7 @@ def _case(db: Orm, scales: Scales, session: Session) -> _Case | None:
         or (
             agent.is_movable
             and scales.accounts[account_id].is_rehearsal == home.is_rehearsal
-            and (view.models is None or model in ("", *view.models))
+            and view.allows(model)
         )
     ]
     view = task_view(db, scales, session, task, agent.account_id)

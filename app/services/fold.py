@@ -4,13 +4,16 @@ The same records always give the same row, so the row can be thrown away and reb
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from agents import events as ev
 from app.models import Session
+from app.models.base import unix_minute
 
 INDEX_EVERY = 64
 _LINE_CHARS = 240
+_NAME_CHARS = 200  # of a model or a conversation; a longer one is nonsense, and a key is bounded
+_PASSING = ("throttle", "overloaded")
 _WAITING = ("idle", "waiting_slot", "waiting_quota", "error")
 
 
@@ -50,19 +53,24 @@ def fold(session: Session, record: ev.Record, offset: int, effects: Effects) -> 
         effects.activities.append((record.seq, record.at, session.activity))
 
 
+def fruitless_turns(session: Session) -> int:
+    """How many turns in a row a limit, a throttle or an overload ended, no model call answered."""
+    return int(session.fold.get("fruitless", 0))
+
+
 def _apply(session: Session, event: ev.Event, at: datetime, effects: Effects) -> None:
     """Beginnings, ends and failures; the work in between is `_apply_work`."""
     match event:
         case ev.SessionStarted():
             session.conversation_id = event.conversation_id or session.conversation_id
-            session.model = event.model or session.model
-            if event.conversation_id:
+            session.model = event.model[:_NAME_CHARS] or session.model
+            if 0 < len(event.conversation_id) <= _NAME_CHARS:
                 effects.conversations.add(event.conversation_id)
-            session.fold = {}
+            _forget(session, fruitless_turns(session))
             _become(session, "idle", at)
         case ev.TurnStarted():
             session.error = session.error_message = ""
-            session.fold = {}
+            _forget(session, fruitless_turns(session))
             _become(session, "decoding", at)
         case ev.UserMessage() if session.activity in _WAITING:
             _become(session, "decoding", at)
@@ -118,6 +126,11 @@ def _apply_work(session: Session, event: ev.Event, at: datetime, effects: Effect
             pass
 
 
+def _forget(session: Session, fruitless: int) -> None:
+    """Nothing is open any more; only the count of fruitless turns goes on."""
+    session.fold = {"fruitless": fruitless} if fruitless else {}
+
+
 def _become(session: Session, activity: str, at: datetime) -> None:
     if session.activity != activity:
         session.activity, session.activity_at = activity, at
@@ -161,8 +174,10 @@ def _count(session: Session, usage: ev.Usage, at: datetime, effects: Effects) ->
     session.cache_read_tokens += usage.cache_read_tokens
     if usage.cost_usd is not None:
         session.cost_usd = (session.cost_usd or 0.0) + usage.cost_usd
-    model = usage.model or session.model
-    key = (effects.account_id, model, int(at.timestamp()) // 60)
+    if usage.output_tokens and fruitless_turns(session):
+        session.fold = {key: kept for key, kept in session.fold.items() if key != "fruitless"}
+    model = usage.model[:_NAME_CHARS] or session.model
+    key = (effects.account_id, model, unix_minute(at))
     so_far = effects.usage.get(key, ev.Usage(model=model))
     effects.usage[key] = ev.Usage(
         model=model,
@@ -176,10 +191,13 @@ def _count(session: Session, usage: ev.Usage, at: datetime, effects: Effects) ->
 def _end_turn(session: Session, event: ev.TurnEnded, at: datetime) -> None:
     session.turns += 1
     session.touched_seq = session.seq
-    session.fold = {}
+    is_held_up = event.outcome == "limited" or (
+        event.outcome == "failed" and (session.error or event.error) in _PASSING
+    )
+    _forget(session, fruitless_turns(session) + 1 if is_held_up else 0)
     session.summary = event.summary or session.summary
     session.pending_outcome = event.outcome
-    session.pending_resets_at = event.resets_at
+    session.pending_resets_at = _utc(event.resets_at)
     if event.outcome == "limited":
         _become(session, "waiting_quota", at)
     elif event.outcome == "failed":
@@ -194,6 +212,16 @@ def _exit(session: Session, event: ev.Exited, at: datetime) -> None:
         session.error = session.error or "crashed"
         session.error_message = session.error_message or event.message
         _become(session, "error", at)
+
+
+def _utc(told: datetime | None) -> datetime | None:
+    """A time that a vendor told; without a zone it is UTC, beyond the calendar it is none."""
+    if told is None or told.tzinfo is None:
+        return told and told.replace(tzinfo=UTC)
+    try:
+        return told.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _line(text: str) -> str:

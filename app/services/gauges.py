@@ -1,7 +1,7 @@
 """The gauges of the house from stored state: the strip, and every window with its forecast.
 
 Dollars are at list price. Drawn up to four times a second: histories are remembered, and a
-forecast is made once a minute for each reading (`histories`).
+forecast is made once a minute for each reading.
 """
 
 from dataclasses import dataclass, field
@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 from sqlmodel import Session as Orm
 
 from app.models import Account, QuotaReading
+from app.models.base import unix_minute
 from app.services import capacity, histories, prices, quota
 from app.services.capacity import Capacity
 from app.services.forecast import Forecast, forecast
+from app.services.memory import memory
 from app.services.prices import Equivalent
 from app.services.throughput import Expired, Series, expired, heat, tokens
-from app.store import accounts
-from app.store import gauges as tallies
+from app.store import accounts, tasks
+from app.store import gauges as ledgers
 from app.store import quota as readings
 from app.store.usage import Tokens
 
@@ -54,13 +56,6 @@ class WindowGauge:
     is_refused: bool
     has_reset: bool  # since the reading; nothing was told of the new window yet
     age_seconds: float
-
-    @property
-    def left_usd(self) -> float | None:
-        """Dollars left in the window, those that the human reserves for himself included."""
-        if self.used is None or self.capacity.usd is None:
-            return None
-        return self.capacity.usd * (100.0 - self.used) / 100
 
 
 @dataclass(frozen=True)
@@ -103,27 +98,30 @@ class _Expiring:
 
 def windows(db: Orm, now: datetime) -> dict[int, list[WindowGauge]]:
     """Every account's windows (id to gauges), shortest first; accounts without a meter have []."""
-    rows: dict[int, list[QuotaReading]] = {}
-    for row in readings.every(db):
-        rows.setdefault(row.account_id, []).append(row)
+    told = readings.by_account(db)
     return {
-        account.id or 0: _of_account(db, account, rows.get(account.id or 0, []), now)
+        account.id or 0: _drawn(db, account, told.get(account.id or 0, []), now)
         for account in accounts.every(db)
     }
+
+
+def of_account(db: Orm, account: Account, now: datetime) -> list[WindowGauge]:
+    """One account's windows, shortest first."""
+    return _drawn(db, account, readings.of_account(db, account.id or 0), now)
 
 
 def strip(db: Orm, now: datetime, drawn: dict[int, list[WindowGauge]] | None = None) -> Strip:
     """The strip's facts; `drawn` are the windows, where the caller has them already."""
     gauges = windows(db, now) if drawn is None else drawn
     names = {account.id or 0: account.name for account in accounts.every(db)}
-    minute = int(now.timestamp()) // 60
-    used = tallies.since(db, minute - BURN_MINUTES)
+    minute = unix_minute(now)
+    used = ledgers.since(db, minute - BURN_MINUTES)
     whole = [spent for at, spent in used if at < minute]
     per_minute: dict[int, int] = {}
     for at, spent in used:
         per_minute[at] = per_minute.get(at, 0) + spent.output
     expiring = _expiring(gauges, names, now)
-    waiting = tallies.parked(db)
+    waiting = tasks.parked(db)
     return Strip(
         usd_per_hour=_hourly(prices.equivalent(whole)),
         output_per_minute=per_minute.get(minute, 0)
@@ -142,9 +140,7 @@ def strip(db: Orm, now: datetime, drawn: dict[int, list[WindowGauge]] | None = N
     )
 
 
-def _of_account(
-    db: Orm, account: Account, rows: list[QuotaReading], now: datetime
-) -> list[WindowGauge]:
+def _drawn(db: Orm, account: Account, rows: list[QuotaReading], now: datetime) -> list[WindowGauge]:
     binding = capacity.binding(rows)
     shown = [row for row in rows if not _is_gone(row, now)]
     shown.sort(key=lambda row: (row.window_minutes or 10**9, row.kind))
@@ -177,18 +173,18 @@ def _forecast(
 ) -> Forecast:
     """Made anew when the reading, the minute or the house's word changes."""
     told = (row.used_percent, row.window_minutes, row.resets_at, row.status, row.refused_until)
-    key = (*told, row.observed_at, held.usd, account.reserve_percent, int(now.timestamp()) // 60)
+    key = (*told, row.observed_at, held.usd, account.reserve_percent, unix_minute(now))
 
-    memory = histories.memory(db)
+    remembered = memory(db)
 
     def make() -> Forecast:
         reserve = account.reserve_percent
-        with memory.lock:  # others extend the same history
+        with remembered.lock:  # others extend the same history
             track = histories.track(db, row, now)
             return forecast(row, track, now, capacity_usd=held.usd, reserve=reserve)
 
     name = ("forecast", row.account_id, row.kind)
-    found: Forecast = memory.keep(name, key, make)
+    found: Forecast = remembered.keep(name, key, make)
     return found
 
 

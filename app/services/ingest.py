@@ -4,6 +4,7 @@ A cursor never passes bytes that were not made durable first, so it can never po
 of a journal after a power cut.
 """
 
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy import delete, update
 from sqlmodel import Session as Orm
 from sqlmodel import col
 
+from agents import events as ev
 from agents import journal
 from agents.events import Record
 from app.models import (
@@ -31,6 +33,7 @@ from app.store import sessions
 from app.store.upsert import upsert
 
 BATCH_BYTES = 4_000_000
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # in JSON, and not an escaped backslash
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,15 @@ def _fold_chunk(session: Session, chunk: Chunk, payers: list[SessionAccount]) ->
         if record is not None and record.seq > session.seq:
             paid = [row.account_id for row in payers if row.first_seq <= record.seq]
             effects.account_id = paid[-1] if paid else session.account_id
-            fold(session, record, start, effects)
+            fold(session, _storable(record, line), start, effects)
         start = after
     session.offset = chunk.end
     return effects
+
+
+def _storable(record: Record, line: bytes) -> Record:
+    """The record of a line; without NUL, which vendors may send and PostgreSQL does not take."""
+    return ev.decode(_NUL.sub(rb"\1", line)) if rb"\u0000" in line else record
 
 
 def _store_effects(db: Orm, session_id: str, effects: Effects) -> None:

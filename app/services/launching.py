@@ -25,7 +25,7 @@ from app.services.environment import agent_home, box, child_environment, is_sand
 from app.services.handover_note import task_text
 from app.services.lifecycle import adopt, launched
 from app.services.logins import missing_directory
-from app.services.moving import take_effect
+from app.services.move_effect import take_effect
 from app.services.scene import SessionScene, session_scene, worktree_of
 from app.store import moves, sessions, tasks
 

@@ -74,15 +74,16 @@ def bury(ctx: Context, session_id: str) -> bool:
 
 def stop_unwanted(ctx: Context) -> None:
     """Ask the runners of unwanted sessions to stop, and those that waited idle for too long."""
-    limit = utc_now() - timedelta(seconds=ctx.settings.idle_stop_seconds)
-    with ctx.db.write() as db:
-        for session in sessions.live(db):
-            idle = session.state == "running" and session.activity in ("idle", "error")
-            if idle and session.activity_at < limit and not session.pending_outcome:
+    with ctx.db.read() as db:
+        live = sessions.live(db)
+        is_enough = bool(_too_long(ctx, db, live))
+    if is_enough:
+        with ctx.db.write() as db:
+            live = sessions.live(db)
+            for session in _too_long(ctx, db, live):
                 session.wants_stop = True
                 db.add(session)
-        _make_room(ctx, db)
-        unwanted = [s.id for s in sessions.live(db) if s.wants_stop and s.state == "running"]
+    unwanted = [s.id for s in live if s.wants_stop and s.state == "running"]
     for session_id in unwanted:
         try:
             command(ctx, session_id, "stop")
@@ -90,15 +91,22 @@ def stop_unwanted(ctx: Context) -> None:
             continue  # it is ending already, or gone: its burial settles it
 
 
-def _make_room(ctx: Context, db: Orm) -> None:
-    """More runners than sessions allowed: those that only wait for a verdict go, oldest first."""
-    live = sessions.live(db)
+def _too_long(ctx: Context, db: Orm, live: list[Session]) -> list[Session]:
+    """Runners that wait and are not asked to stop yet: idle for long, or more than there is room.
+
+    Of those that only wait for a verdict the oldest go first.
+    """
+    limit = utc_now() - timedelta(seconds=ctx.settings.idle_stop_seconds)
+    running = [s for s in live if s.state == "running"]
+    idle = [
+        s
+        for s in running
+        if s.activity in ("idle", "error") and s.activity_at < limit and not s.pending_outcome
+    ]
     at_work = {session.id for session in sessions.occupying(db)}
-    waiting = [s for s in live if s.id not in at_work and s.state == "running"]
-    over = len(live) - ctx.settings.max_sessions
-    for session in sorted(waiting, key=lambda s: s.activity_at)[: max(0, over)]:
-        session.wants_stop = True
-        db.add(session)
+    waiting = sorted((s for s in running if s.id not in at_work), key=lambda s: s.activity_at)
+    over = max(0, len(live) - ctx.settings.max_sessions)
+    return [s for s in [*idle, *waiting[:over]] if not s.wants_stop]
 
 
 def deliver_messages(ctx: Context) -> None:

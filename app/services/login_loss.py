@@ -24,10 +24,10 @@ def settle(ctx: Context) -> bool:
     """
     now, lost, changed = utc_now(), set[int](), False
     with ctx.db.read() as db:
-        if not accounts.turned_away(db):
+        if not sessions.turned_away(db):
             return False
     with ctx.db.write() as db:
-        for session in accounts.turned_away(db):
+        for session in sessions.turned_away(db):
             account = _payer(db, session)
             task = tasks.get(db, session.task_id)
             if account is None or task is None or not _is_newest(db, session):

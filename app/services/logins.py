@@ -1,15 +1,17 @@
-"""Where an account's login lies, how the human logs in there, and why an account is closed."""
+"""What an account is at its vendor: where its login lies, how the human logs in there, its plan,
+and why the house gives it no work."""
 
 import shlex
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
-from agents.base import Auth, Capabilities, Endpoint
+from agents.base import Auth, Capabilities, Endpoint, Plan
 from agents.errors import AgentNotFound
 from agents.registry import driver as find_driver
 from app.errors import Invalid
-from app.models import Account
+from app.models import Account, Agent
+from app.services import account_rules
 
 
 def capabilities_of(driver_id: str) -> Capabilities:
@@ -20,12 +22,25 @@ def capabilities_of(driver_id: str) -> Capabilities:
         raise Invalid(str(error)) from None
 
 
-def can(account: Account) -> Capabilities:
+def can(row: Account | Agent) -> Capabilities:
     """Of a row's driver, even where this version does not have it: that closes nothing."""
     try:
-        return find_driver(account.driver).capabilities
+        return find_driver(row.driver).capabilities
     except AgentNotFound:
-        return Capabilities(label=account.driver, icon="??")
+        return Capabilities(label=row.driver, icon="??")
+
+
+def plan_of(account: Account) -> Plan | None:
+    """Its plan as its driver knows it; None where it has none, or one in the human's words."""
+    return account_rules.plan_of(can(account), account.plan) if account.plan else None
+
+
+def cache_life(account: Account) -> timedelta:
+    """How long a prompt cache outlives the last call that is paid by the account."""
+    declared = can(account)
+    is_login = account.auth == "subscription"
+    minutes = declared.login_cache_minutes if is_login else declared.cache_minutes
+    return timedelta(minutes=minutes)
 
 
 def has_own_login(account: Account) -> bool:
@@ -143,17 +158,23 @@ def closed(account: Account, spent_today_usd: float | None, now: datetime) -> st
     if missing := missing_directory(account):
         return missing
     if account.login == "out":
-        return account.login_problem or f"{account.name} is logged out{_way_in(account)}."
+        return account.login_problem or f"{account.name} is logged out{way_in(account)}."
+    return cap_reached(account, spent_today_usd, now)
+
+
+def cap_reached(account: Account, spent_today_usd: float | None, now: datetime) -> str:
+    """A sentence where its daily cap is spent; "" where it is not, or where nobody knows."""
     cap = account.daily_cap_usd
-    if cap is not None and spent_today_usd is not None and spent_today_usd >= cap:
-        hours = 24 - now.astimezone(UTC).hour
-        return (
-            f"{account.name} has spent ${spent_today_usd:.2f} of its ${cap:.2f} a day: it opens "
-            f"again at 00:00 UTC, in less than {hours} h, or when its cap is raised."
-        )
-    return ""
+    if cap is None or spent_today_usd is None or spent_today_usd < cap:
+        return ""
+    hours = 24 - now.astimezone(UTC).hour
+    return (
+        f"{account.name} has spent ${spent_today_usd:.2f} of its ${cap:.2f} a day: it opens "
+        f"again at 00:00 UTC, in less than {hours} h, or when its cap is raised."
+    )
 
 
-def _way_in(account: Account) -> str:
+def way_in(account: Account) -> str:
+    """How to log in there, to put behind a sentence; "" for a key."""
     command = login_command(account)
     return f"; run: {command}" if command else ""

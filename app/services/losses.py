@@ -11,6 +11,7 @@ from typing import Any, Literal
 Who = Literal["vendor", "backlog", "you", "balancer", "work", "fleet"]
 RUNGS = ("capacity", "provisioned", "demanded", "unblocked", "placed", "useful")
 _DRY = "dry"
+_NOTHING_USD = 1e-12  # a share of it says nothing, and would overflow
 
 
 @dataclass(frozen=True)
@@ -20,24 +21,23 @@ class Cause:
     rung: str
     who: Who
     words: str
-    is_about_account: bool = False
 
 
 CAUSES = {
     "off": Cause("provisioned", "you", "Quarterdeck was not running"),
-    "login": Cause("provisioned", "you", "{account} is logged out", True),
-    "closed": Cause("provisioned", "you", "{account} is closed by your rules", True),
-    "manual": Cause("provisioned", "you", "{account} is used by hand only", True),
-    "reserve": Cause("provisioned", "you", "kept back on {account} for yourself", True),
-    _DRY: Cause("provisioned", "vendor", "{account} has used up its budget", True),
-    "refused": Cause("provisioned", "vendor", "{account} was at its limit", True),
+    "login": Cause("provisioned", "you", "{account} is logged out"),
+    "closed": Cause("provisioned", "you", "{account} is closed by your rules"),
+    "manual": Cause("provisioned", "you", "{account} is used by hand only"),
+    "reserve": Cause("provisioned", "you", "kept back on {account} for yourself"),
+    _DRY: Cause("provisioned", "vendor", "{account} has used up its budget"),
+    "refused": Cause("provisioned", "vendor", "{account} was at its limit"),
     "backlog": Cause("demanded", "backlog", "agents without a task: the backlog was empty"),
     "waiting_human": Cause("unblocked", "you", "agents waited for your answer"),
     "error": Cause("unblocked", "you", "agents stood still after an error"),
     "unplaced": Cause("placed", "balancer", "agents stood idle while tasks waited"),
     "waiting_quota": Cause("placed", "balancer", "agents waited for one quota, others had room"),
     "waiting_slot": Cause("placed", "balancer", "agents waited for a slot"),
-    "throttled": Cause("placed", "vendor", "{account} was throttled", True),
+    "throttled": Cause("placed", "vendor", "{account} was throttled"),
     "fleet": Cause("placed", "fleet", "all at work, and too few to spend it: add agents"),
     "reread": Cause("useful", "work", "contexts were read again after moves and long waits"),
 }
@@ -142,10 +142,9 @@ def _scaled(lost: Mapping[str, float], gap: float) -> dict[str, float]:
     if absorbed:
         left[_DRY] -= absorbed
     total = sum(left.values())
-    if total <= 0:
+    if total <= _NOTHING_USD:
         return {"fleet": gap} if gap > 0 else {}
-    factor = gap / total
-    return {cause: usd * factor for cause, usd in left.items() if usd > 0}
+    return {cause: gap * (usd / total) for cause, usd in left.items() if usd > 0}
 
 
 def rungs(accounts: Mapping[int, Account]) -> dict[str, float]:

@@ -8,25 +8,26 @@ from sqlmodel import Session as Orm
 
 from agents import events as ev
 from agents import journal
-from agents.base import Capabilities
 from agents.errors import AgentError
 from agents.registry import driver as find_driver
-from app.errors import AppError, NotFound
+from app.errors import AppError
 from app.models import Account, Agent, Session, Task
 from app.models.base import utc_now
-from app.services.accounts import closed, endpoint_of, secrets
+from app.services import gauges, logins, quotas
+from app.services.accounts import existing, secrets
+from app.services.agents import existing as existing_agent
+from app.services.agents import model_of
 from app.services.context import Context
 from app.services.environment import agent_home, child_environment
 from app.services.handover import can_carry
 from app.services.handover_note import likely_chars
 from app.services.ingest import journal_path
-from app.services.moving import model_on
-from app.services.prices import equivalent, rates_of
-from app.services.quota import is_refused
-from app.services.stalls import stalled_until
-from app.store import accounts, agents, moves, quota, sessions, usage
+from app.services.prices import rates_of
+from app.services.quota import refused_until
+from app.store import agents, moves, quota, sessions
 
 Way = Literal["idle", "carry", "handover"]
+SOON = timedelta(minutes=15)  # a window that runs dry within this is as good as dry
 TAIL = 400  # records of a journal's end in which the last model call is looked for
 _CHARS_A_TOKEN = 4
 _IDLE = ("idle", "error")
@@ -67,7 +68,7 @@ def preview(ctx: Context, *, agent: str, account: str) -> MovePreview:
         mover, source, target = parties(db, agent, account)
         why = refusal(db, mover, target, now)
         work = _under_way(db, mover)
-        until = stalled_until(db, source, work[1], now) if work else None
+        until = _stalled_until(db, source, work[1], now) if work else None
     told = MovePreview(
         agent=agent,
         from_account=source.name,
@@ -101,8 +102,8 @@ def _priced(
     session, task = work
     call = _last_call(ctx, session)
     way: Way = "carry" if can_carry(session.driver, target.driver) else "handover"
-    is_warm = call is not None and now - call.at < _cache_life(source)
-    model = model_on(mover, target) or _default_model(target)
+    is_warm = call is not None and now - call.at < logins.cache_life(source)
+    model = model_of(mover, target)
     return replace(
         told,
         way=way,
@@ -120,19 +121,9 @@ def _is_in_turn(session: Session, task: Task) -> bool:
 
 def parties(db: Orm, agent: str, account: str | None) -> tuple[Agent, Account, Account]:
     """(agent, its account, the other one: its own where none is named); NotFound."""
-    mover = agents.by_name(db, agent)
-    if mover is None:
-        raise NotFound(f"There is no agent {agent!r}; `quarterdeck agent list` shows them.")
+    mover = existing_agent(db, agent)
     source = db.get_one(Account, mover.account_id)
-    return mover, source, account_named(db, account) if account is not None else source
-
-
-def account_named(db: Orm, name: str) -> Account:
-    """The account; NotFound."""
-    found = accounts.by_name(db, name)
-    if found is None:
-        raise NotFound(f"There is no account {name!r}; `quarterdeck account list` shows them.")
-    return found
+    return mover, source, existing(db, account) if account is not None else source
 
 
 def refusal(db: Orm, mover: Agent, target: Account, now: datetime, *, by: str = "human") -> str:
@@ -142,17 +133,16 @@ def refusal(db: Orm, mover: Agent, target: Account, now: datetime, *, by: str = 
     if by != "human" and not (mover.is_movable and target.is_automatic):
         kept = mover.name if not mover.is_movable else target.name
         return f"Only you may move {mover.name} to {target.name}: {kept} is not for the balancer."
-    if why := closed(target, _spent_today(db, target, now), now):
+    target_id = target.id or 0
+    if why := quotas.closed(db, [target], now)[target_id]:
         return why
-    if until := _refused_until(db, target, now):
-        back = (
-            f"{until:%H:%M} UTC"
-            if until - now < timedelta(hours=20)
-            else f"{until:%d %b %H:%M} UTC"
+    if until := refused_until(target, quota.of_account(db, target_id), now):
+        back = f"{until:%H:%M}" if until - now < timedelta(hours=20) else f"{until:%d %b %H:%M}"
+        return (
+            f"{target.name} has used up its window until {back} UTC: wait, or take another account."
         )
-        return f"{target.name} has used up its window until {back}: wait, or take another account."
+    model = model_of(mover, target)
     for _, task in moves.work_of(db, mover.id or 0):
-        model = model_on(mover, target) or _default_model(target)
         busy = task.agent_id == mover.id and task.state in agents.BUSY_STATES
         if busy and task.models and model not in task.models:
             allowed = " or ".join(task.models)
@@ -165,27 +155,22 @@ def program_problem(ctx: Context, mover: Agent, target: Account) -> str:
     try:
         driver = find_driver(target.driver)
         env = child_environment(agent_home(ctx, mover), mover.name) | secrets(target)
-        found = driver.available(endpoint_of(target), env)
+        found = driver.available(logins.endpoint_of(target), env)
     except (AgentError, AppError) as error:
         return str(error)
     return "" if found.ok else found.problem
 
 
-def _spent_today(db: Orm, account: Account, now: datetime) -> float | None:
-    if account.daily_cap_usd is None:
-        return None
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    spent = usage.by_account(db, int(midnight.timestamp()) // 60)
-    return equivalent(spent.get(account.id or 0, [])).usd
-
-
-def _refused_until(db: Orm, account: Account, now: datetime) -> datetime | None:
-    """When the vendor takes requests again, where it turns them away now."""
-    times = [account.limited_until] if account.limited_until else []
-    for reading in quota.of_account(db, account.id or 0):
-        if is_refused(reading, now):
-            times.append(reading.refused_until or reading.resets_at or now + timedelta(minutes=15))
-    return max((time for time in times if time > now), default=None)
+def _stalled_until(db: Orm, account: Account, task: Task, now: datetime) -> datetime | None:
+    """When the account's refusal or dry window ends, or the task's parking; None: it works on."""
+    ends = [refused_until(account, quota.of_account(db, account.id or 0), now)]
+    if task.state == "parked":
+        ends.append(task.parked_until)
+    for gauge in gauges.of_account(db, account, now):
+        dry_at = gauge.forecast.runs_dry_at
+        if dry_at is not None and dry_at - now <= SOON and not gauge.scope:
+            ends.append(gauge.reading.resets_at)
+    return max((end for end in ends if end is not None and end > now), default=None)
 
 
 def _under_way(db: Orm, mover: Agent) -> tuple[Session, Task] | None:
@@ -204,21 +189,6 @@ def _last_call(ctx: Context, session: Session) -> _Call | None:
             if tokens:  # a call that was refused says 0
                 return _Call(record.at, used.model or session.model, tokens)
     return None
-
-
-def _capabilities(account: Account) -> Capabilities:
-    return find_driver(account.driver).capabilities
-
-
-def _cache_life(account: Account) -> timedelta:
-    capabilities = _capabilities(account)
-    is_login = account.auth == "subscription"
-    minutes = capabilities.login_cache_minutes if is_login else capabilities.cache_minutes
-    return timedelta(minutes=minutes)
-
-
-def _default_model(account: Account) -> str:
-    return _capabilities(account).default_model
 
 
 def _costs(way: Way, call: _Call | None, task: Task, model: str, *, is_warm: bool) -> float | None:

@@ -5,25 +5,25 @@ can be done again, so a killed server loses none of them.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlmodel import Session as Orm
 
 from app.errors import Conflict, NotFound, Unavailable
 from app.models import Account, Agent, BalancerDecision, Session
 from app.models.base import utc_now
+from app.services import accounts
 from app.services import tasks as task_services
 from app.services.context import Context
 from app.services.ledger import record
+from app.services.move_effect import settle, take_effect
 from app.services.move_preview import (
     MovePreview,
-    account_named,
     parties,
     preview,
     program_problem,
     refusal,
 )
-from app.services.moving import settle, take_effect
 from app.services.sessions import command
 from app.store import moves, sessions, tasks
 
@@ -68,16 +68,8 @@ def move_agent(
     balancer's row that is carried out. To where the agent is already: a waiting move is called off.
     """
     at = utc_now()
-    with ctx.db.read() as db:
-        mover, source, target = parties(db, agent, account)
-        waits = bool(moves.pending(db, mover.id))
-        why = refusal(db, mover, target, at, by=by)
-    if target.id == source.id and waits:
+    if _only_calls_off(ctx, agent, account, at, by):
         return call_off(ctx, agent=agent)
-    if why:
-        raise Conflict(why)
-    if problem := program_problem(ctx, mover, target):
-        raise Unavailable(problem)
     before = preview(ctx, agent=agent, account=account)
     with ctx.db.write() as db:
         mover, source, target = parties(db, agent, account)
@@ -96,6 +88,21 @@ def move_agent(
     return Move(agent, source.name, target.name, is_done, row.id or 0, says)
 
 
+def _only_calls_off(ctx: Context, agent: str, account: str, at: datetime, by: str) -> bool:
+    """Whether it is a wish to stay; Conflict or Unavailable where the agent can't go."""
+    with ctx.db.read() as db:
+        mover, source, target = parties(db, agent, account)
+        waits = bool(moves.pending(db, mover.id))
+        why = refusal(db, mover, target, at, by=by)
+    if target.id == source.id and waits:
+        return True
+    if why:
+        raise Conflict(why)
+    if problem := program_problem(ctx, mover, target):
+        raise Unavailable(problem)
+    return False
+
+
 def move_task(ctx: Context, *, task_id: int, account: str) -> Move | None:
     """Work that is begun moves with its agent; what waits is put on that account (None)."""
     with ctx.db.write() as db:
@@ -105,7 +112,7 @@ def move_task(ctx: Context, *, task_id: int, account: str) -> Move | None:
         begun = sessions.resumable(db, task_id)
         worker = db.get(Agent, begun.agent_id) if begun else None
         if worker is None:
-            target = account_named(db, account)
+            target = accounts.existing(db, account)
             task.wanted_account_id = target.id
             db.add(task)
             record(db, "move", f"task {task_id}", detail={"to": target.name})

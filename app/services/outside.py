@@ -12,14 +12,14 @@ from pathlib import Path
 
 from sqlmodel import Session as Orm
 
-from agents.errors import AgentNotFound
 from agents.meters.base import Batch, Cursor, LogReader, UsageRecord
 from agents.meters.ledger import Page, names
 from agents.meters.readers import READERS
 from agents.meters.scan import scan
-from agents.registry import driver as find_driver
 from app.errors import Conflict
 from app.models import Account
+from app.models.base import unix_minute
+from app.services import logins
 from app.services.context import Context
 from app.store import accounts, outside
 from app.store.outside import Known
@@ -220,7 +220,7 @@ def _add(sums: dict[tuple[str, int], list[int]], call: Known, sign: int) -> None
         return
     record = call.record
     model = record.model[:_MODEL_CHARS].replace("\0", "")
-    counters = sums.setdefault((model, int(record.at.timestamp()) // 60), [0, 0, 0, 0])
+    counters = sums.setdefault((model, unix_minute(record.at)), [0, 0, 0, 0])
     for place, tokens in enumerate(
         (
             record.output_tokens,
@@ -250,11 +250,6 @@ def _directory(account: Account) -> Path | None:
     """The account's own, or the human's where the account is the human's own login."""
     if account.config_dir:
         return Path(account.config_dir)
-    is_own_login = account.auth == "subscription" and not account.base_url
-    if not is_own_login or account.is_rehearsal:
+    if account.base_url or account.is_rehearsal:
         return None
-    try:
-        default = find_driver(account.driver).capabilities.config_dir
-    except AgentNotFound:
-        return None
-    return Path(default).expanduser() if default else None
+    return logins.directory_of(account)

@@ -4,6 +4,7 @@ After a reset an account's tasks come back one by one: the first is the probe, t
 five seconds apart, so that an account that is still refused stops one session only.
 """
 
+import random
 from datetime import datetime, timedelta
 
 from sqlmodel import Session as Orm
@@ -11,25 +12,46 @@ from sqlmodel import Session as Orm
 from app.models import Session, Task
 from app.models.base import utc_now
 from app.services.context import Context
+from app.services.fold import fruitless_turns
+from app.services.quota import LONGEST_REFUSAL
 from app.store import accounts, sessions, tasks
 
 UNKNOWN_RESET = timedelta(minutes=15)  # a limit without a time: look again then
-LONGEST = timedelta(days=8)  # whatever was said, it is looked at again then
 MARGIN = timedelta(seconds=2)  # clocks differ
 STAGGER = timedelta(seconds=5)
+SPREAD_SECONDS = (5.0, 60.0)  # after a reset, so that not all the world's clients come at once
 BACK_OFF = timedelta(minutes=5)  # of a turn that the vendor's own retries could not save
+LONGEST_BACK_OFF = timedelta(hours=1)
+SOONEST = timedelta(seconds=30)  # of the second limit in a row, whatever reset it told
 
 
-def returns_at(said: datetime | None, told_at: datetime) -> datetime:
-    """When to look again after a limit that was told then; a reset in its past says nothing."""
+def grown(first: timedelta, times: int) -> timedelta:
+    """A pause that doubles each time, up to an hour; `first` for the first time."""
+    return min(first * (1 << min(max(times - 1, 0), 10)), LONGEST_BACK_OFF)
+
+
+def returns_at(said: datetime | None, told_at: datetime, times: int = 1) -> datetime:
+    """When to look again after a limit that was told then, for so many times in a row.
+
+    A reset in its past says nothing; one that never comes is asked about ever more seldom.
+    """
     if said is None or said <= told_at:
-        return told_at + UNKNOWN_RESET
-    return min(said, told_at + LONGEST) + MARGIN
+        return told_at + grown(UNKNOWN_RESET, times)
+    soonest = told_at + (grown(SOONEST, times - 1) if times > 1 else timedelta(0))
+    return max(min(said, told_at + LONGEST_REFUSAL) + MARGIN, soonest)
+
+
+def spread(account_id: int, wait: timedelta) -> timedelta:
+    """What an account waits beyond a reset: 5 to 60 s, always the same; of a short wait 1 %."""
+    seconds = random.Random(account_id).uniform(*SPREAD_SECONDS)
+    return min(timedelta(seconds=seconds), wait / 100)
 
 
 def park_limited(db: Orm, session: Session, task: Task) -> datetime:
     """A limit is no failure: free the slot, come back once when the window does."""
-    returns = returns_at(session.pending_resets_at, session.activity_at)
+    times, told_at = fruitless_turns(session), session.activity_at
+    returns = returns_at(session.pending_resets_at, told_at, times)
+    returns += spread(session.account_id, returns - told_at)
     account = accounts.get(db, session.account_id)
     if account is not None and (account.limited_until is None or account.limited_until < returns):
         account.limited_until = returns
@@ -55,9 +77,10 @@ def _take_back(db: Orm, account_id: int) -> None:
 
 
 def back_off(db: Orm, session: Session, task: Task) -> None:
-    """Too many requests, or the vendor is overloaded: the same work again there, a little later."""
+    """Too many requests, or the vendor is overloaded: the same work again there, ever later."""
     reason = f"{session.error_message or 'The vendor is busy.'} It is tried again by itself."
-    park(db, session, task, utc_now() + BACK_OFF, reason)
+    pause = grown(BACK_OFF, fruitless_turns(session))
+    park(db, session, task, utc_now() + pause, reason)
 
 
 def park(db: Orm, session: Session | None, task: Task, until: datetime, reason: str) -> None:

@@ -10,9 +10,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from app.models import Account, Agent
-from app.services.balance import AccountView, Decision, TaskView, place
-from app.services.balance.windows import AccountView as View
-from app.services.scales import Scales, capabilities_of
+from app.services.agents import model_of
+from app.services.balance import (
+    DOLLARS_PER_HOUR,
+    AccountView,
+    Decision,
+    TaskView,
+    barred,
+    place,
+)
+from app.services.scales import Scales
 from app.store.tasks import Begun, Waiting
 
 AUTO_NEW = ("auto_new", "auto_all")
@@ -101,8 +108,7 @@ class Board:
         self.placements.append(placement)
         del self.free[placement.agent_id]
         view = self.views[placement.account_id]
-        rate = TaskView("").dollars_per_hour
-        burn = view.burn_dollars_per_hour + rate
+        burn = view.burn_dollars_per_hour + DOLLARS_PER_HOUR
         taken = replace(view, running=view.running + 1, burn_dollars_per_hour=burn)
         self.views[placement.account_id] = taken
 
@@ -176,23 +182,24 @@ class Board:
         """Every account that one of the agents may use for the task, with the agent to take."""
         reach: dict[int, Agent] = {}
         for agent in agents:
-            if self._lives_well(task, agent) and _allows(self.views.get(agent.account_id), agent):
+            home = self.views.get(agent.account_id)
+            if home and home.allows(model_of(agent)) and self._lives_well(task, agent):
                 reach.setdefault(agent.account_id, agent)
         movable = [agent for agent in agents if agent.is_movable]
         for account_id, view in self.views.items():
             if account_id in reach or not movable or not self._takes_new(task, view):
                 continue
             for agent in movable:
-                if self._same_world(agent, account_id) and _allows(view, agent):
+                if self._same_world(agent, account_id) and view.allows(model_of(agent)):
                     reach[account_id] = agent
                     break
         return reach
 
-    def _open(self, reach: Iterable[int]) -> list[View]:
+    def _open(self, reach: Iterable[int]) -> list[AccountView]:
         """Their views, with the rules left out that `_reach` has settled already."""
         return [replace(self.views[n], is_automatic=True, models=None) for n in reach]
 
-    def _takes_new(self, task: Waiting, view: View) -> bool:
+    def _takes_new(self, task: Waiting, view: AccountView) -> bool:
         """Whether the balancer may send the task there by itself."""
         if _is_filler(task, self.now) and view.id not in self.fillable:
             return False
@@ -223,14 +230,9 @@ class Board:
         view = self.views.get(account_id)
         if view is None:
             return "no such account"
-        if view.is_limited(self.now) or view.closed:
-            return view.closed or "refused"
-        if view.max_running is not None and view.running >= view.max_running:
-            return "all its places are taken"
-        budgets = (window for window in view.windows if window.is_budget)
-        if view.reserve > 0 and any(1 - w.used(self.now) <= view.reserve for w in budgets):
-            return "the rest is the human's"
-        return "" if _allows(view, agent) else "not with this model"
+        if why := barred(view, self.now):
+            return why
+        return "" if view.allows(model_of(agent)) else "not with this model"
 
 
 def in_order(waiting: Iterable[Waiting], begun: dict[int, Begun], now: datetime) -> list[Waiting]:
@@ -270,16 +272,3 @@ def _kind(task: Waiting, begun: Begun | None, now: datetime) -> object:
 
 def _fits(agent: Agent, models: list[str]) -> bool:
     return not models or model_of(agent) in models
-
-
-def _allows(view: View | None, agent: Agent) -> bool:
-    """Whether the account is for the agent's model; a model that nobody named may be any."""
-    if view is None:
-        return False
-    return view.models is None or model_of(agent) in ("", *view.models)
-
-
-def model_of(agent: Agent) -> str:
-    """The agent's model, or its driver's; "" where the vendor's program chooses."""
-    can = capabilities_of(agent.driver)
-    return agent.model or (can.default_model if can else "")

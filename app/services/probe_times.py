@@ -14,9 +14,10 @@ from sqlmodel import Session as Orm
 
 from app.models import Account, Agent, QuotaReading
 from app.models.base import utc_now
+from app.services import capacity
 from app.services.context import Context
 from app.services.logins import has_meter, has_own_login
-from app.store import accounts, agents, quota, sessions
+from app.store import accounts, agents, quota, sessions, tasks
 
 FRESH = timedelta(minutes=5)  # a meter that told so lately is not asked
 INTERVAL, JITTER = timedelta(minutes=7, seconds=30), 0.2  # 6 to 9 minutes
@@ -24,7 +25,6 @@ MOST_DOUBLINGS = 4  # of the interval, while a probe tells nothing
 WATCH, WATCH_EVERY = timedelta(minutes=10), timedelta(seconds=15)
 ASKED_EVERY = timedelta(seconds=2)
 _LONG_MINUTES = 60  # shorter windows come with every answer, and are over before a probe
-_BUDGET_MINUTES = 24 * 60
 
 
 @dataclass
@@ -173,14 +173,14 @@ def _is_fresh(told: list[QuotaReading], now: datetime) -> bool:
     """Both kinds of window, budgets and throttles, were told lately, where both are known."""
     newest: dict[bool, datetime] = {}
     for row in told:
-        is_budget = (row.window_minutes or 0) >= _BUDGET_MINUTES
+        is_budget = capacity.is_budget(row)
         newest[is_budget] = max(row.observed_at, newest.get(is_budget, row.observed_at))
     return bool(newest) and all(abs(now - at) < FRESH for at in newest.values())
 
 
 def _wanted(db: Orm, known: list[Account]) -> set[int]:
     """The accounts that waiting work could go to, or that it waits for."""
-    wishes = accounts.wishes(db)
+    wishes = tasks.wishes(db)
     workers = [agent for agent in agents.every(db) if agent.is_enabled] if wishes else []
     return {
         account.id or 0

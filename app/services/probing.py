@@ -128,7 +128,7 @@ def store(ctx: Context, account_id: int, report: AccountReport, at: datetime) ->
         is_doubted = account_id in here.refused and report.quota is None
         login, problem = _verdict(db, account, report, is_doubted=is_doubted)
         _keep(db, account, report)
-        account.login, account.login_problem = login, problem[:_WORDS_CHARS]
+        account.login, account.login_problem = login, _words(problem)
         account.probed_at = at
         db.add(account)
         if report.quota is not None and login != "out":
@@ -159,17 +159,12 @@ def _verdict(
         way = f": log in as somebody else ({command})" if command else ""
         return "out", f"This is the login of account {twin.name!r} already{way}."
     if report.logged_in is False:
-        return "out", report.problem or f"{account.name} is logged out{_way_in(account)}."
+        return "out", report.problem or f"{account.name} is logged out{logins.way_in(account)}."
     if account.login == "out" and (is_doubted or (report.logged_in is None and report.problem)):
         return "out", account.login_problem
     if report.logged_in:
         return "in", report.problem
     return (account.login if report.problem else "unknown"), report.problem
-
-
-def _way_in(account: Account) -> str:
-    command = logins.login_command(account)
-    return f"; run: {command}" if command else ""
 
 
 def _twin(db: Orm, account: Account, report: AccountReport) -> Account | None:
@@ -184,15 +179,20 @@ def _twin(db: Orm, account: Account, report: AccountReport) -> Account | None:
 
 def _keep(db: Orm, account: Account, report: AccountReport) -> None:
     """Who it is, which plan, what credits; another person's windows are forgotten."""
-    identity = report.identity[:_WORDS_CHARS]
+    identity = _words(report.identity)
     if identity:
         if account.identity and account.identity.casefold() != identity.casefold():
             accounts.forget_windows(db, account.id or 0)
             account.limited_until = None
         account.identity = identity
     if report.logged_in is not None or report.credits:
-        account.credits = report.credits[:_WORDS_CHARS]
-    account.plan = _plan(account, report.plan)
+        account.credits = _words(report.credits)
+    account.plan = _plan(account, _words(report.plan))
+
+
+def _words(told: str) -> str:
+    """A vendor's words as a column takes them."""
+    return told.replace("\0", "")[:_WORDS_CHARS]
 
 
 def _plan(account: Account, told: str) -> str:
@@ -200,5 +200,5 @@ def _plan(account: Account, told: str) -> str:
     capabilities = logins.can(account)
     now, before = plan_of(capabilities, told), plan_of(capabilities, account.plan)
     if not account.plan:
-        return now.id if now else told[:_WORDS_CHARS]
+        return now.id if now else told
     return now.id if now and before else account.plan

@@ -7,19 +7,22 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import Session as Orm
 
 from agents import events as ev
-from app.models import QuotaReading, QuotaSample
+from app.models import Account, QuotaReading, QuotaSample
 from app.models.base import utc_now
-from app.models.quota import SAMPLE_SECONDS
-from app.services import endings
-from app.store import quota
+from app.models.quota import slot_of
+from app.services import capacity, endings
+from app.store import accounts, quota
 
 STALE_SECONDS = 600
+LONGEST_REFUSAL = timedelta(days=8)  # whatever was said, an account is tried again then
 _FULL_PERCENT, _HIGH_PERCENT = 100.0, 90.0
 _MOST_PERCENT = 1000.0  # more is no percentage; some meters do tell a little over 100
 _SAMPLED_MINUTES = 60  # shorter windows return before anybody could plan with them
 _LONGEST_MINUTES = 45 * 24 * 60  # a month, and some
 _TOLD_IN_SECONDS = {seconds: seconds // 60 for seconds in (18_000, 86_400, 604_800, 2_592_000)}
 _SKEW = timedelta(days=1)  # a reading from later than that would never be replaced
+_AHEAD = timedelta(minutes=5)  # our own clock was set back, if what we know is from so far ahead
+_KIND_CHARS = 100
 _FARTHEST = timedelta(days=60)  # a reset farther away, either way, is not a time
 
 
@@ -29,6 +32,8 @@ def store_readings(db: Orm, readings: Iterable[tuple[int, datetime, ev.Quota]]) 
     What a budget ended with is kept too (`endings`). Takes anything that a meter may say.
     """
     for account_id, said_at, event in readings:
+        if accounts.get(db, account_id) is None:
+            continue  # removed meanwhile
         observed_at = _present(said_at)
         told = [window for window in event.windows if _is_percent(window.used_percent)]
         blamed = _blamed(told, event.status)
@@ -54,7 +59,7 @@ def merge(known: QuotaReading, told: QuotaReading) -> None:
 
     A percentage may fall: meters are reset early, and plans grow.
     """
-    if told.observed_at < known.observed_at:
+    if told.observed_at < known.observed_at <= utc_now() + _AHEAD:
         return
     at = told.observed_at
     known.used_percent, known.source, known.observed_at = told.used_percent, told.source, at
@@ -72,6 +77,24 @@ def is_refused(reading: QuotaReading, now: datetime) -> bool:
     until = reading.refused_until
     holds = until > now if until is not None else not is_stale(reading, now)
     return reading.status == "rejected" and holds
+
+
+def refused_until(
+    account: Account, readings: Iterable[QuotaReading], now: datetime
+) -> datetime | None:
+    """When the vendor takes all requests again; None where it takes them.
+
+    A refusal without a time counts as long as its reading is fresh. Windows of some models only
+    close no account.
+    """
+    ends = [account.limited_until]
+    ends += [
+        reading.refused_until or reading.observed_at + timedelta(seconds=STALE_SECONDS)
+        for reading in readings
+        if is_refused(reading, now) and not capacity.scope(reading.kind)
+    ]
+    last = max((end for end in ends if end is not None and end > now), default=None)
+    return min(last, now + LONGEST_REFUSAL) if last is not None else None
 
 
 def used_percent(reading: QuotaReading, now: datetime) -> float | None:
@@ -108,7 +131,7 @@ def _reading(
     resets_at = _plausible(window.resets_at, observed_at)
     return QuotaReading(
         account_id=account_id,
-        kind=window.kind,
+        kind=_kind(window.kind),
         used_percent=min(max(window.used_percent, 0.0), 100.0),
         window_minutes=_minutes(window.window_minutes),
         resets_at=resets_at,
@@ -123,7 +146,7 @@ def _sample(db: Orm, told: QuotaReading, window_minutes: int | None) -> None:
     """Keep the last reading of each five minutes, in whatever order readings come."""
     if window_minutes is not None and window_minutes < _SAMPLED_MINUTES:
         return
-    slot = int(told.observed_at.timestamp()) // SAMPLE_SECONDS
+    slot = slot_of(told.observed_at)
     kept = quota.sample(db, told.account_id, told.kind, slot)
     if kept is None:
         kept = QuotaSample(
@@ -136,6 +159,11 @@ def _sample(db: Orm, told: QuotaReading, window_minutes: int | None) -> None:
     elif kept.observed_at <= told.observed_at:
         kept.observed_at, kept.used_percent = told.observed_at, told.used_percent
     db.add(kept)
+
+
+def _kind(told: str) -> str:
+    """A window's name as a key: vendors make up new ones."""
+    return told.replace("\0", "")[:_KIND_CHARS]
 
 
 def _is_percent(told: float) -> bool:

@@ -4,55 +4,24 @@ An agent over its quota finishes its turn, then its task parks; it is given no w
 its cap is stopped at once: a cap is money.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlmodel import Session as Orm
 
 from app.models import Account, Agent, Session, Task
-from app.models.base import utc_now
-from app.services import capacity, parking, prices
+from app.models.base import day_start, utc_now
+from app.services import capacity, logins, parking, prices, usage
 from app.services.context import Context
-from app.store import accounts, agents, balancing, quota, sessions, usage
+from app.store import accounts, agents, quota, sessions
+from app.store.usage import Tokens
 
-UNITS = ("tokens", "usd", "percent")  # "" = no quota
-SUMMED_MINUTES = 10
-_summed: dict[tuple[str, str], tuple[int, dict[str, list[usage.Tokens]]]] = {}
 _RESTING = ("idle", "error", "waiting_slot")
 
 
 def midnight(now: datetime) -> datetime:
     """The next 00:00 UTC."""
-    return today(now) + timedelta(days=1)
-
-
-def today(now: datetime) -> datetime:
-    """The last 00:00 UTC."""
-    return now.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def used_today(db: Orm, by: str, now: datetime) -> dict[str, list[usage.Tokens]]:
-    """What was used since 00:00 UTC, by the id of the account or agent (as text).
-
-    Asked every few seconds: what is older than some minutes is summed once in ten minutes.
-    """
-    edge = int(now.timestamp()) // 60 // SUMMED_MINUTES * SUMMED_MINUTES
-    first = max(edge, _minute(today(now)))
-    known = (str(db.get_bind().engine.url), by)
-    kept = _summed.get(known)
-    if kept is None or kept[0] != first:
-        kept = (first, _sums(db, by, _minute(today(now)), first))
-        _summed[known] = kept
-    used = {key: list(tokens) for key, tokens in kept[1].items()}
-    for key, tokens in _sums(db, by, first, _minute(now) + 1).items():
-        used.setdefault(key, []).extend(tokens)
-    return used
-
-
-def _sums(db: Orm, by: str, first: int, end: int) -> dict[str, list[usage.Tokens]]:
-    found: dict[str, list[usage.Tokens]] = {}
-    for key, tokens in usage.ours(db, by, first, end) if first < end else ():
-        found.setdefault(key, []).append(tokens)
-    return found
+    return day_start(now) + timedelta(days=1)
 
 
 def over(db: Orm, now: datetime) -> dict[int, str]:
@@ -60,10 +29,11 @@ def over(db: Orm, now: datetime) -> dict[int, str]:
     limited = [agent for agent in agents.every(db) if agent.quota_unit and agent.quota_per_day]
     if not limited:
         return {}
-    used = used_today(db, "agent", now)
+    used, weeks = usage.today(db, "agent", now), _weeks(db, limited)
     found = {}
     for agent in limited:
-        amount = _amount(db, agent, used.get(str(agent.id), []))
+        week = weeks.get(agent.account_id)
+        amount = _amount(agent.quota_unit, used.get(agent.id or 0, []), week)
         quota_of_day = agent.quota_per_day or 0.0
         if amount is not None and amount >= quota_of_day:
             said, whole = _said(agent.quota_unit, amount), _said(agent.quota_unit, quota_of_day)
@@ -76,15 +46,17 @@ def over(db: Orm, now: datetime) -> dict[int, str]:
 def over_cap(db: Orm, now: datetime) -> dict[int, str]:
     """Accounts that spent their hard cap of today, with a sentence."""
     capped = [row for row in accounts.every(db) if row.daily_cap_usd is not None]
-    if not capped:
-        return {}
-    used = used_today(db, "account", now)
-    found = {}
-    for account in capped:
-        usd = prices.equivalent(used.get(str(account.id), [])).usd
-        if usd is not None and usd >= (account.daily_cap_usd or 0.0):
-            found[account.id or 0] = _capped(account, usd)
-    return found
+    spent = usage.spent_today(db, now) if capped else {}
+    told = {row.id or 0: logins.cap_reached(row, spent.get(row.id or 0), now) for row in capped}
+    return {account_id: reason for account_id, reason in told.items() if reason}
+
+
+def closed(db: Orm, rows: Iterable[Account], now: datetime) -> dict[int, str]:
+    """Why the house gives these accounts no work, by id; "" where it is open."""
+    known = {row.id or 0: row for row in rows}
+    is_capped = any(row.daily_cap_usd is not None for row in known.values())
+    spent = usage.spent_today(db, now) if is_capped else {}
+    return {key: logins.closed(row, spent.get(key), now) for key, row in known.items()}
 
 
 def enforce(ctx: Context) -> int:
@@ -109,7 +81,7 @@ def _excess(db: Orm, now: datetime) -> list[tuple[Session, Task, str]]:
         return []
     lives_on = {agent.id: agent.account_id for agent in agents.every(db)}
     found = []
-    for session, task in balancing.going_on(db):
+    for session, task in sessions.going_on(db):
         has_runner = session.state in sessions.LIVE_STATES
         pays = session.account_id if has_runner else lives_on.get(session.agent_id)
         reason = accounts_over.get(pays or 0, "")
@@ -127,32 +99,28 @@ def _is_resting(session: Session) -> bool:
     return not session.pending_outcome and (not is_live or session.activity in _RESTING)
 
 
-def _amount(db: Orm, agent: Agent, used: list[usage.Tokens]) -> float | None:
-    """In the unit of the agent's quota; None where it is not known."""
-    if agent.quota_unit == "tokens":
+def _weeks(db: Orm, limited: list[Agent]) -> dict[int, float | None]:
+    """Dollars that a week of each account holds, where an agent's quota is a part of it."""
+    if all(agent.quota_unit != "percent" for agent in limited):
+        return {}
+    told = quota.by_account(db)
+    return {
+        row.id or 0: capacity.of_account(row, told.get(row.id or 0, [])).usd
+        for row in accounts.every(db)
+    }
+
+
+def _amount(unit: str, used: list[Tokens], week_usd: float | None) -> float | None:
+    """What was used, in the unit of a quota; None where it is not known."""
+    if unit == "tokens":
         return float(sum(tokens.output for tokens in used))
     usd = prices.equivalent(used).usd
-    if agent.quota_unit == "usd" or usd is None:
+    if unit == "usd" or usd is None:
         return usd
-    account = accounts.get(db, agent.account_id)
-    if account is None:
-        return None
-    week = capacity.of_account(account, quota.of_account(db, agent.account_id)).usd
-    return 100 * usd / week if week else None
-
-
-def _minute(at: datetime) -> int:
-    return int(at.timestamp()) // 60
+    return 100 * usd / week_usd if week_usd else None
 
 
 def _said(unit: str, amount: float) -> str:
     if unit == "tokens":
         return f"{amount:,.0f} output tokens"
     return f"${amount:,.2f}" if unit == "usd" else f"{amount:.1f} % of its account's week"
-
-
-def _capped(account: Account, usd: float) -> str:
-    return (
-        f"{account.name} spent ${usd:.2f} of its ${account.daily_cap_usd or 0:.2f} a day; "
-        "it goes on at 00:00 UTC."
-    )

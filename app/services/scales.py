@@ -1,33 +1,25 @@
-"""What the balancer's policy is given: accounts and tasks as views, made from stored state only.
+"""What the balancer's policy is given: accounts as views, made from stored state only.
 
 Meters lie: whatever they say, a view holds finite numbers, and what is not known stays unknown.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 
 from sqlmodel import Session as Orm
 
-from agents import registry
-from agents.base import Capabilities
-from agents.errors import AgentNotFound
 from app.models import Account, QuotaReading, Session
-from app.services import accounts as account_rules
-from app.services import capacity, prices, quota, quotas
-from app.services.balance import AccountView, Window
-from app.services.balance.windows import LONG_MINUTES
-from app.store import accounts, balancing, sessions
+from app.models.base import unix_minute
+from app.models.quota import BUDGET_MINUTES, WEEK_MINUTES
+from app.services import capacity, logins, prices, quota, quotas
+from app.services.balance import DOLLARS_PER_HOUR, AccountView, Window
+from app.store import accounts, sessions, usage
 from app.store import quota as readings
 
-DOLLARS_PER_HOUR = 8.0  # what a session burns of which nothing is known yet
-WEEK_MINUTES = 7 * 24 * 60
 ASSUMED_WEEK_DOLLARS = 300.0  # a plan of middle size, where nobody knows better
 ASSUMED_SHARE = 0.2  # of the week, that a throttle of unknown size holds
 SHORTEST_MINUTES = 60  # shorter windows are for the vendor's program to wait for
-LONGEST_REFUSAL = timedelta(days=8)  # whatever was said, an account is tried again then
 _YOUNG_MINUTES = 10  # of a burn: a session this young has shown nothing yet
 
 
@@ -44,19 +36,21 @@ class Scales:
 def weigh_accounts(db: Orm, now: datetime) -> Scales:
     """One look at accounts, meters, live sessions and what they burn."""
     rows = {account.id or 0: account for account in accounts.every(db)}
-    told: dict[int, list[QuotaReading]] = {}
-    for reading in readings.every(db):
-        told.setdefault(reading.account_id, []).append(reading)
+    told = readings.by_account(db)
     at_work = sessions.occupying(db)
     burns = _burns(db, at_work, now) if at_work else {}
-    spent = _spent_today(db, rows.values(), now)
+    closed = quotas.closed(db, rows.values(), now)
     views = {}
     for account_id, account in rows.items():
         mine = [session for session in at_work if session.account_id == account_id]
         burn = sum(burns[session.id] for session in mine)
-        closed = account_rules.closed(account, spent.get(account_id), now)
         views[account_id] = view(
-            account, told.get(account_id, []), now, running=len(mine), burn=burn, closed=closed
+            account,
+            told.get(account_id, []),
+            now,
+            running=len(mine),
+            burn=burn,
+            closed=closed[account_id],
         )
     return Scales(now, rows, views, burns)
 
@@ -71,14 +65,13 @@ def view(
     closed: str = "",
 ) -> AccountView:
     """One account for the policy; keys and endpoints have no windows there, they are overflow."""
-    can = capabilities_of(account.driver)
     return AccountView(
         id=str(account.id),
-        family=(can.family if can else "") or account.driver,
+        family=logins.can(account).family or account.driver,
         windows=_windows(account, told, now) if account.auth == "subscription" else (),
         running=running,
         burn_dollars_per_hour=burn,
-        limited_until=_limited_until(account, told, now),
+        limited_until=quota.refused_until(account, told, now),
         reserve=min(max(_finite(account.reserve_percent) or 0.0, 0.0), 100.0) / 100,
         closed=closed,
         is_automatic=account.is_automatic,
@@ -86,15 +79,6 @@ def view(
         max_running=account.max_running,
         rank=account.rank,
     )
-
-
-@cache
-def capabilities_of(driver_id: str) -> Capabilities | None:
-    """What the driver can do; None for one that this version does not know."""
-    try:
-        return registry.driver(driver_id).capabilities
-    except AgentNotFound:
-        return None
 
 
 def _windows(account: Account, told: list[QuotaReading], now: datetime) -> tuple[Window, ...]:
@@ -125,43 +109,20 @@ def _dollars(account: Account, reading: QuotaReading, minutes: int) -> float:
     if known is not None and known > 0:
         return known
     week = _finite(capacity.of_account(account, [reading]).usd) or ASSUMED_WEEK_DOLLARS
-    return week * minutes / WEEK_MINUTES if minutes >= LONG_MINUTES else week * ASSUMED_SHARE
-
-
-def _limited_until(account: Account, told: list[QuotaReading], now: datetime) -> datetime | None:
-    """When the vendor takes requests again; None where it takes them."""
-    ends = [account.limited_until] if account.limited_until else []
-    ends += [
-        reading.refused_until
-        for reading in told
-        if reading.refused_until is not None
-        and quota.is_refused(reading, now)
-        and not capacity.scope(reading.kind)
-    ]
-    last = max((end for end in ends if end > now), default=None)
-    return min(last, now + LONGEST_REFUSAL) if last is not None else None
+    return week * minutes / WEEK_MINUTES if minutes >= BUDGET_MINUTES else week * ASSUMED_SHARE
 
 
 def _burns(db: Orm, at_work: list[Session], now: datetime) -> dict[str, float]:
     """Dollars an hour of each session, from its last hour; the usual where that is not known."""
-    minute = int(now.timestamp()) // 60
-    used = balancing.used_by_session(db, minute - 59)
+    minute = unix_minute(now)
+    used = usage.recent_by_session(db, minute - 59)
     return {session.id: _burn(used.get(session.id), minute) for session in at_work}
 
 
-def _burn(used: balancing.Used | None, minute: int) -> float:
+def _burn(used: usage.Recent | None, minute: int) -> float:
     minutes = minute - used.first_minute + 1 if used else 0
     usd = prices.equivalent(used.tokens).usd if used and minutes >= _YOUNG_MINUTES else None
     return DOLLARS_PER_HOUR if usd is None else 60 * usd / minutes
-
-
-def _spent_today(db: Orm, rows: Iterable[Account], now: datetime) -> dict[int, float | None]:
-    """Dollars since 00:00 UTC of the accounts that have a daily cap."""
-    capped = [account.id or 0 for account in rows if account.daily_cap_usd is not None]
-    if not capped:
-        return {}
-    used = quotas.used_today(db, "account", now)
-    return {number: prices.equivalent(used.get(str(number), [])).usd for number in capped}
 
 
 def _finite(number: float | None) -> float | None:

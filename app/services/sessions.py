@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from datetime import timedelta
 
 from sqlmodel import Session as Orm
 
@@ -19,7 +18,6 @@ from app.services.tasks import PROMPT_BYTES
 from app.store import sessions
 
 DECISIONS = ("allow", "allow_always", "deny")
-RETRY_ANSWER_AFTER = timedelta(seconds=30)
 
 
 def existing(db: Orm, session_id: str) -> Session:

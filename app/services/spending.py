@@ -13,15 +13,16 @@ sums are known.
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlmodel import Session as Orm
 
+from app.services import logins
 from app.services.prices import Rates, rates_of
 from app.store import accounts, ladder
 from app.store.ladder import Used
 
-CACHE_MINUTES = {"subscription": 60}  # how long a silent session's cache lives, by login
-KEY_CACHE_MINUTES = 5
+_MINUTE = timedelta(minutes=1)
 
 
 @dataclass
@@ -48,9 +49,7 @@ def by_minute(db: Orm, first: int, end: int) -> dict[tuple[int, int], Spending]:
     ours = {row.session_id for row in rows} - {""}
     origins = ladder.continued(db, ours)
     trails = _trails(db, ours | set(origins.values()), first)
-    lives = {
-        login.id: CACHE_MINUTES.get(login.auth, KEY_CACHE_MINUTES) for login in accounts.every(db)
-    }
+    lives = {row.id: logins.cache_life(row) // _MINUTE for row in accounts.every(db)}
     found: dict[tuple[int, int], Spending] = defaultdict(Spending)
     for (minute, session_id), together in _by_moment(rows).items():
         trail = trails.get(session_id, _Trail())
@@ -58,7 +57,7 @@ def by_minute(db: Orm, first: int, end: int) -> dict[tuple[int, int], Spending]:
             trail.tokens = trails[origins[session_id]].tokens
         for account_id in dict.fromkeys(row.account_id for row in together):
             paid = [row for row in together if row.account_id == account_id]
-            is_cold = minute - trail.minute > lives.get(account_id, KEY_CACHE_MINUTES)
+            is_cold = minute - trail.minute > lives[account_id]
             is_again = account_id != trail.account_id or is_cold
             _add(found[minute, account_id], paid, trail.tokens if is_again else 0)
             trail.account_id, trail.minute = account_id, minute

@@ -10,11 +10,11 @@ from sqlmodel import Session as Orm
 from app.errors import Invalid, NotFound
 from app.models import Task
 from app.models.base import utc_now
+from app.services.account_rules import model_names
+from app.services.accounts import existing
 from app.store import accounts, tasks
 
 HIGHEST = 9  # priorities go from -9 to 9
-MAX_NAMES = 50
-_CHARS = 100
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def set_terms(db: Orm, task: Task, terms: Terms) -> None:
     task.priority = terms.priority
     task.deadline_at = _deadline(terms.deadline_at, task.deadline_at)
     task.is_deferrable, task.may_overflow = terms.is_deferrable, terms.may_overflow
-    task.models = _models(terms.models)
+    task.models = model_names(terms.models)
     task.after = _after(db, task, terms.after)
     task.wanted_account_id = _account(db, terms.account)
 
@@ -60,16 +60,6 @@ def _deadline(wanted: datetime | None, known: datetime | None) -> datetime | Non
     if wanted <= utc_now():
         raise Invalid(f"The deadline {wanted:%Y-%m-%d %H:%M %Z} is over already.")
     return wanted
-
-
-def _models(names: Iterable[str]) -> list[str]:
-    kept = list(dict.fromkeys(name.strip() for name in names if name.strip()))
-    for name in kept:
-        if len(name) > _CHARS or not name.isprintable():
-            raise Invalid(f"{name[:_CHARS]!r} is no model name.")
-    if len(kept) > MAX_NAMES:
-        raise Invalid(f"{len(kept)} models are too many; name {MAX_NAMES} at most, or none.")
-    return kept
 
 
 def _after(db: Orm, task: Task, ids: Iterable[int]) -> list[int]:
@@ -96,9 +86,4 @@ def _before(db: Orm, ids: Iterable[int]) -> set[int]:
 
 
 def _account(db: Orm, name: str | None) -> int | None:
-    if name is None:
-        return None
-    account = accounts.by_name(db, name)
-    if account is None:
-        raise NotFound(f"There is no account {name!r}; `quarterdeck account list` shows them.")
-    return account.id
+    return existing(db, name).id if name is not None else None

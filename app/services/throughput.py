@@ -5,17 +5,18 @@ from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session as Orm
 
-from app.models import QuotaEnd, QuotaReading
-from app.services import capacity, histories
+from app.models import QuotaEnd
+from app.models.base import unix_minute
+from app.services import capacity
+from app.services.memory import memory
 from app.services.prices import equivalent
 from app.store import accounts
-from app.store import gauges as tallies
+from app.store import gauges as ledgers
 from app.store import quota as readings
+from app.store.gauges import MONDAY, WEEK_HOURS
 
 MOST_MINUTES = 35 * 24 * 60
 MOST_BUCKETS = 2000
-_WEEK_HOURS = 168
-_MONDAY = 72  # hours from the start of unix time, a Thursday, to a Monday
 
 Grid = list[list[float | None]]
 
@@ -50,9 +51,9 @@ def tokens(db: Orm, *, minutes: int, bucket_minutes: int, now: datetime) -> Seri
     """
     minutes = min(max(minutes, 1), MOST_MINUTES)
     width = max(bucket_minutes, 1, -(-minutes // MOST_BUCKETS))
-    present = int(now.timestamp()) // 60
+    present = unix_minute(now)
     first, last = (present - minutes + 1) // width, present // width
-    found = tallies.output_by_bucket(db, first * width, present, width)
+    found = ledgers.output_by_bucket(db, first * width, present, width)
     # The minute that runs counts as whole: a rate must not jump with each second.
     spans = [width] * (last - first) + [present - last * width + 1]
     rows = []
@@ -74,12 +75,12 @@ def heat(db: Orm, now: datetime, *, account_id: int | None = None, weeks: int = 
     known. At most a minute old.
     """
     weeks = min(max(weeks, 1), 5)
-    key = (int(now.timestamp()) // 60, weeks)
+    key = (unix_minute(now), weeks)
 
     def make() -> Grid:
         return _heat(db, now, account_id, weeks)
 
-    found: Grid = histories.memory(db).keep(("heat", account_id), key, make)
+    found: Grid = memory(db).keep(("heat", account_id), key, make)
     return found
 
 
@@ -111,16 +112,14 @@ def _expired(db: Orm, end: QuotaEnd, name: str) -> Expired:
 
 def _heat(db: Orm, now: datetime, account_id: int | None, weeks: int) -> Grid:
     since = now - timedelta(weeks=weeks)
-    first, last = int(since.timestamp()) // 60, int(now.timestamp()) // 60
-    spent = tallies.by_hour_of_week(db, first, last)
-    firsts = {key: _time(minute) for key, minute in tallies.first_minutes(db).items()}
-    rows: dict[int, list[QuotaReading]] = {}
-    for row in readings.every(db):
-        rows.setdefault(row.account_id, []).append(row)
-    dollars, could = [0.0] * _WEEK_HOURS, [0.0] * _WEEK_HOURS
+    first, last = unix_minute(since), unix_minute(now)
+    spent = ledgers.by_hour_of_week(db, first, last)
+    firsts = {key: _time(minute) for key, minute in ledgers.first_minutes(db).items()}
+    told = readings.by_account(db)
+    dollars, could = [0.0] * WEEK_HOURS, [0.0] * WEEK_HOURS
     for account in accounts.every(db):
         key = account.id or 0
-        held = capacity.of_account(account, rows.get(key, [])).usd
+        held = capacity.of_account(account, told.get(key, [])).usd
         if held is None or account_id not in (None, key):
             continue
         for hour, used in spent.get(key, {}).items():
@@ -128,7 +127,7 @@ def _heat(db: Orm, now: datetime, account_id: int | None, weeks: int) -> Grid:
         # Imported logs may be older than the account's row.
         known = min(account.created_at, firsts.get(key, account.created_at))
         for hour, hours in _hours(max(known, since), now).items():
-            could[hour] += hours * held / _WEEK_HOURS
+            could[hour] += hours * held / WEEK_HOURS
     cells = [used / most if most else None for used, most in zip(dollars, could, strict=True)]
     return [cells[day * 24 : day * 24 + 24] for day in range(7)]
 
@@ -139,7 +138,7 @@ def _hours(since: datetime, now: datetime) -> dict[int, float]:
     at, end = since.timestamp() / 3600, now.timestamp() / 3600
     while at < end:
         until = min(float(int(at) + 1), end)
-        hour = (int(at) + _MONDAY) % _WEEK_HOURS
+        hour = (int(at) + MONDAY) % WEEK_HOURS
         found[hour] = found.get(hour, 0.0) + until - at
         at = until
     return found

@@ -1,7 +1,4 @@
-"""What was spent, by whom, on what, when: tokens, and dollars at list price.
-
-Stored sums only; the use that logs tell of is in, unless it is asked to be left out.
-"""
+"""What was spent, by whom, on what, when: tokens, and dollars at list price. Stored sums only."""
 
 import math
 from dataclasses import dataclass
@@ -10,6 +7,8 @@ from datetime import UTC, datetime
 from sqlmodel import Session as Orm
 
 from app.errors import Invalid
+from app.models.base import day_start, unix_minute
+from app.services.memory import memory
 from app.services.prices import Equivalent, equivalent
 from app.store import accounts, agents, usage
 from app.store.usage import Tokens
@@ -18,6 +17,8 @@ BYS = ("account", "agent", "task", "model", "session", "hour")
 OUTSIDE = "outside"  # the key of what no agent, task or session of ours used
 _OUTSIDE_LABEL = "outside Quarterdeck"
 _NO_MODEL = "unknown model"
+_SUMMED_MINUTES = 10
+_END_OF_TIME = 2**31 - 1  # a minute that never comes
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,13 @@ class Spent:
 def spent(
     db: Orm, *, by: str, since: datetime, until: datetime, with_outside: bool = True
 ) -> list[Spent]:
-    """What was spent in whole minutes from `since` to `until`: dearest first, hours in order."""
+    """What was spent in whole minutes from `since` to `until`: dearest first, hours in order.
+
+    What the vendors' logs tell of use outside of our sessions is in, unless it is left out.
+    """
     if by not in BYS:
         raise Invalid(f"Usage is told by {', '.join(BYS)}; not by {by[:40]!r}.")
-    first, end = minute_of(since), math.ceil(until.timestamp() / 60)
+    first, end = unix_minute(since), math.ceil(until.timestamp() / 60)
     found: dict[str, list[Tokens]] = {}
     for key, tokens in usage.ours(db, by, first, end):
         found.setdefault(key, []).append(tokens)
@@ -58,30 +62,40 @@ def spent(
     return sorted(rows, key=lambda row: (-(row.usd.usd or 0), -row.total, row.key))
 
 
-def dollars_by_account(
-    db: Orm, since_minute: int, *, with_outside: bool = True
-) -> dict[int, Equivalent]:
-    """What each account spent from that minute (unix time // 60) on; none spent: no key."""
-    found: dict[int, list[Tokens]] = {}
-    sources = (usage.ours, usage.outside) if with_outside else (usage.ours,)
-    for read in sources:
-        for key, tokens in read(db, "account", since_minute, _END_OF_TIME):
-            found.setdefault(int(key), []).append(tokens)
-    return {account_id: equivalent(tokens) for account_id, tokens in found.items()}
+def today(db: Orm, by: str, now: datetime) -> dict[int, list[Tokens]]:
+    """What our sessions used since 00:00 UTC, by the id of the `account` or `agent`.
+
+    Asked every few seconds: what is older than some minutes is summed once in ten minutes.
+    """
+    start = unix_minute(day_start(now))
+    edge = max(unix_minute(now) // _SUMMED_MINUTES * _SUMMED_MINUTES, start)
+
+    def make() -> dict[int, list[Tokens]]:
+        return _by_id(db, by, start, edge)
+
+    settled: dict[int, list[Tokens]] = memory(db).keep(("today", by), (start, edge), make)
+    used = {key: list(tokens) for key, tokens in settled.items()}
+    for key, tokens in _by_id(db, by, edge, _END_OF_TIME).items():
+        used.setdefault(key, []).extend(tokens)
+    return used
+
+
+def spent_today(db: Orm, now: datetime) -> dict[int, float | None]:
+    """Dollars since 00:00 UTC by account id; None where no price is known, no key for no use."""
+    return {key: equivalent(tokens).usd for key, tokens in today(db, "account", now).items()}
 
 
 def agent_today(db: Orm, agent_id: int, now: datetime) -> tuple[int, Equivalent]:
     """Output tokens and dollars of an agent since 00:00 UTC."""
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    used = usage.of_agent(db, agent_id, minute_of(midnight))
+    used = today(db, "agent", now).get(agent_id, [])
     return sum(tokens.output for tokens in used), equivalent(used)
 
 
-def minute_of(moment: datetime) -> int:
-    return int(moment.timestamp()) // 60
-
-
-_END_OF_TIME = 2**31 - 1
+def _by_id(db: Orm, by: str, first: int, end: int) -> dict[int, list[Tokens]]:
+    found: dict[int, list[Tokens]] = {}
+    for key, tokens in usage.ours(db, by, first, end) if first < end else ():
+        found.setdefault(int(key), []).append(tokens)
+    return found
 
 
 def _spent(key: str, label: str, used: list[Tokens]) -> Spent:

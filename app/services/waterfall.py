@@ -25,8 +25,8 @@ from datetime import datetime
 from sqlmodel import Session as Orm
 
 from app.models import LadderMinute
-from app.models.base import utc_now
-from app.services import clock, looks, losses, spending, tallies
+from app.models.base import unix_minute, utc_now
+from app.services import clock, losses, spending, waterfall_look, waterfall_sums
 from app.services.context import Context
 from app.services.losses import CAUSES, RUNGS, Look, Who
 from app.store import accounts
@@ -83,7 +83,7 @@ def sample(ctx: Context, now: datetime | None = None) -> int:
     late of the last two days is measured again, and what is too old is forgotten.
     """
     now = now or utc_now()
-    minute = _minute(now) - 1
+    minute = unix_minute(now) - 1
     with ctx.db.read() as db:
         last = store.last_minute(db)
         if last == minute:
@@ -91,9 +91,9 @@ def sample(ctx: Context, now: datetime | None = None) -> int:
         is_ahead = last is not None and last > minute  # the clock was set back
         first = minute if last is None or is_ahead else max(last + 1, minute - _HOLE_MINUTES)
         is_hole = minute - first >= OFF_MINUTES
-        held, unknown = looks.shares(db, now)
+        held, unknown = waterfall_look.shares(db, now)
         seen = {
-            at: looks.look(db, at, held, unknown, is_off=is_hole and at < minute)
+            at: waterfall_look.look(db, at, held, unknown, is_off=is_hole and at < minute)
             for at in range(first, minute + 1)
         }
         _spend(db, seen)
@@ -121,8 +121,8 @@ def settle(ctx: Context, first: int, end: int) -> int:
 
 def measure(db: Orm, since: datetime, until: datetime) -> Waterfall:
     """The waterfall over the whole minutes between two moments that were looked at."""
-    first = _minute(since) + int(since.timestamp() % 60 > 0)
-    seen = tallies.over(db, first, _minute(until))
+    first = unix_minute(since) + int(since.timestamp() % 60 > 0)
+    seen = waterfall_sums.over(db, first, unix_minute(until))
     names = {account.id or 0: account.name for account in accounts.every(db)}
     over = {key: losses.account(counted) for key, counted in seen.accounts.items()}
     left_out = _named(seen.unknown - set(over), names)
@@ -132,15 +132,6 @@ def measure(db: Orm, since: datetime, until: datetime) -> Waterfall:
         left_out=left_out,
         partial=_named({key for key, one in seen.accounts.items() if one.is_partial}, names),
     )
-
-
-def ladder(db: Orm, since: datetime, until: datetime) -> list[Rung]:
-    """Only the rungs of `measure`."""
-    return list(measure(db, since, until).rungs)
-
-
-def _minute(at: datetime) -> int:
-    return int(at.timestamp()) // 60
 
 
 def _named(account_ids: set[int], names: Mapping[int, str]) -> tuple[str, ...]:

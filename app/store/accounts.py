@@ -13,8 +13,6 @@ from app.models import (
     QuotaEnd,
     QuotaReading,
     QuotaSample,
-    Session,
-    Task,
 )
 
 
@@ -42,17 +40,3 @@ def remove(db: Orm, account: Account) -> None:
     db.connection().execute(delete(LoggedCall).where(col(LoggedCall.account_id) == account.id))
     db.delete(account)
     db.flush()
-
-
-def turned_away(db: Orm) -> list[Session]:
-    """Sessions of tasks that are not over whose login or key was refused last."""
-    rows = select(Session).join(Task, col(Task.id) == Session.task_id)
-    stuck = col(Task.state).in_(("running", "failed", "parked"))
-    return list(db.exec(rows.where(Session.error == "auth", Session.state != "ended", stuck)))
-
-
-def wishes(db: Orm) -> set[tuple[int | None, int | None]]:
-    """The wanted (account, agent) of tasks that wait for an agent, or for a lost login."""
-    stuck = (col(Task.state) == "parked") & col(Task.parked_until).is_(None)
-    wanted = select(Task.wanted_account_id, Task.wanted_agent_id).distinct()
-    return set(db.exec(wanted.where((col(Task.state) == "queued") | stuck)))

@@ -1,7 +1,6 @@
 """Queries on the balancer's decisions, and on the switches of the house."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -9,17 +8,7 @@ from sqlalchemy import func, update
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
-from app.models import BalancerDecision, Preference, Session, Task, UsageMinute
-from app.store.sessions import LIVE_STATES
-from app.store.usage import Tokens
-
-
-@dataclass
-class Used:
-    """What a session used of late, and when that began (unix time // 60)."""
-
-    first_minute: int
-    tokens: list[Tokens] = field(default_factory=list)  # by model
+from app.models import BalancerDecision, Preference
 
 
 def get(db: Orm, decision_id: int) -> BalancerDecision | None:
@@ -89,47 +78,3 @@ def preference(db: Orm, key: str) -> Any:
 
 def set_preference(db: Orm, key: str, value: Any) -> None:
     db.merge(Preference(key=key, value=value))
-
-
-def used_by_session(db: Orm, minute: int) -> dict[str, Used]:
-    """What every session used from that minute (unix time // 60) on."""
-    keys = (col(UsageMinute.session_id), col(UsageMinute.model))
-    wanted = select(*keys, func.min(UsageMinute.minute), *_sums())
-    wanted = wanted.where(col(UsageMinute.minute) >= minute).group_by(*keys)
-    found: dict[str, Used] = {}
-    for row in db.connection().execute(wanted):
-        session_id, model, first = row[0], row[1], int(row[2])
-        used = found.setdefault(session_id, Used(first))
-        used.first_minute = min(used.first_minute, first)
-        used.tokens.append(Tokens(model, *map(int, row[3:])))
-    return found
-
-
-def going_on(db: Orm) -> list[tuple[Session, Task]]:
-    """Sessions that are live, or whose task waits for them, each with its task."""
-    rows = select(Session, Task).join(Task, col(Task.id) == Session.task_id)
-    is_live = col(Session.state).in_(LIVE_STATES)
-    waits = (col(Session.state) != "ended") & col(Task.state).in_(("running", "queued"))
-    rows = rows.where(is_live | waits, col(Session.ends).is_(False))
-    return list(db.exec(rows.order_by(col(Session.created_at))).all())
-
-
-def under_way(db: Orm) -> list[Session]:
-    """Sessions at work on a running task, and the newest one of each task that is parked."""
-    rows = select(Session, Task).join(Task, col(Task.id) == Session.task_id)
-    rows = rows.where(col(Session.state) != "ended", col(Task.state).in_(("running", "parked")))
-    newest: dict[int, Session] = {}
-    for session, task in db.exec(rows.order_by(col(Session.created_at))):
-        if task.state == "parked" or session.state in LIVE_STATES:
-            newest[session.task_id] = session
-    return list(newest.values())
-
-
-def _sums() -> list[Any]:
-    counters = (
-        UsageMinute.output_tokens,
-        UsageMinute.input_tokens,
-        UsageMinute.cache_write_tokens,
-        UsageMinute.cache_read_tokens,
-    )
-    return [func.sum(col(counter)) for counter in counters]

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, update
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import load_only
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
@@ -13,6 +11,7 @@ from sqlmodel import col, select
 from app.models import AgentClock, AgentMinute, LadderMinute, QuotaSample, Session, Task
 from app.models.quota import SAMPLE_SECONDS
 from app.store.sessions import LIVE_STATES
+from app.store.upsert import upsert
 
 Minute = tuple[int, int, str, int]  # agent id, unix time // 60, state, milliseconds
 _SESSION_COLUMNS: Any = (
@@ -33,18 +32,11 @@ def of_agent(db: Orm, agent_id: int) -> AgentClock | None:
 
 def add(db: Orm, spent: Mapping[tuple[int, int, str], int]) -> None:
     """Add milliseconds, by agent id, minute and state, to what is there."""
-    if not spent:
-        return
-    is_postgres = db.connection().dialect.name == "postgresql"
-    statement = (postgres_insert if is_postgres else sqlite_insert)(AgentMinute)
-    total = col(AgentMinute.milliseconds) + statement.excluded.milliseconds
-    keys = ["agent_id", "minute", "state"]
-    statement = statement.on_conflict_do_update(index_elements=keys, set_={"milliseconds": total})
     rows = [
         {"agent_id": agent_id, "minute": minute, "state": state, "milliseconds": milliseconds}
         for (agent_id, minute, state), milliseconds in spent.items()
     ]
-    db.connection().execute(statement, rows)
+    upsert(db, AgentMinute, ("agent_id", "minute", "state"), rows, add=True)
 
 
 def sums(db: Orm, first: int, end: int) -> list[tuple[int, str, int]]:

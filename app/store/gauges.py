@@ -6,14 +6,14 @@ from sqlalchemy import func, literal_column
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
-from app.models import OutsideMinute, Task, UsageMinute
+from app.models import OutsideMinute, UsageMinute
 from app.models.quota import SAMPLE_SECONDS
-from app.store.usage import Tokens
+from app.store.usage import Tokens, sums
 
 _LEDGERS: tuple[Any, ...] = (UsageMinute, OutsideMinute)
 _SLOT_MINUTES = SAMPLE_SECONDS // 60
-_WEEK_HOURS = 168
-_MONDAY = 72  # unix time began on a Thursday: hours from then to the first Monday
+WEEK_HOURS = 168
+MONDAY = 72  # unix time began on a Thursday: hours from then to the first Monday
 
 
 def by_slot(db: Orm, account_id: int, first_slot: int) -> dict[int, list[Tokens]]:
@@ -22,7 +22,7 @@ def by_slot(db: Orm, account_id: int, first_slot: int) -> dict[int, list[Tokens]
     for table in _LEDGERS:
         slot = _divided(table.minute, _SLOT_MINUTES)
         wanted = (
-            select(slot, table.model, *_sums(table))
+            select(slot, table.model, *sums(table))
             .where(table.account_id == account_id, table.minute >= first_slot * _SLOT_MINUTES)
             .group_by(slot, table.model)
         )
@@ -55,10 +55,10 @@ def by_hour_of_week(
     """What each account spent by hour of the week in UTC (0: Monday 00:00 to 01:00), by model."""
     found: dict[int, dict[int, list[Tokens]]] = {}
     for table in _LEDGERS:
-        monday: Any = literal_column(str(_MONDAY))
-        hour = (_divided(table.minute, 60) + monday) % literal_column(str(_WEEK_HOURS))
+        monday: Any = literal_column(str(MONDAY))
+        hour = (_divided(table.minute, 60) + monday) % literal_column(str(WEEK_HOURS))
         wanted = (
-            select(table.account_id, hour, table.model, *_sums(table))
+            select(table.account_id, hour, table.model, *sums(table))
             .where(table.minute >= first_minute, table.minute <= last_minute)
             .group_by(table.account_id, hour, table.model)
         )
@@ -81,29 +81,13 @@ def first_minutes(db: Orm) -> dict[int, int]:
 def since(db: Orm, first_minute: int) -> list[tuple[int, Tokens]]:
     """What our sessions used from a minute on: (minute, tokens), by model."""
     wanted = (
-        select(col(UsageMinute.minute), col(UsageMinute.model), *_sums(UsageMinute))
+        select(col(UsageMinute.minute), col(UsageMinute.model), *sums(UsageMinute))
         .where(col(UsageMinute.minute) >= first_minute)
         .group_by(col(UsageMinute.minute), col(UsageMinute.model))
     )
     return [(minute, Tokens(*tokens)) for minute, *tokens in db.exec(wanted)]
 
 
-def parked(db: Orm) -> list[Any]:
-    """When each parked task may go on, soonest first; None: when its account says so."""
-    times = db.exec(select(Task.parked_until).where(Task.state == "parked")).all()
-    return sorted(times, key=lambda at: (at is None, at.timestamp() if at else 0.0))
-
-
 def _divided(column: Any, by: int) -> Any:
     """Whole division; the number is ours and stands in the text, since it is grouped by."""
     return column.op("/")(literal_column(str(int(by))))
-
-
-def _sums(table: Any) -> list[Any]:
-    counters = (
-        table.output_tokens,
-        table.input_tokens,
-        table.cache_write_tokens,
-        table.cache_read_tokens,
-    )
-    return [func.sum(counter) for counter in counters]

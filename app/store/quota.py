@@ -8,12 +8,20 @@ from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
 from app.models import QuotaEnd, QuotaReading, QuotaSample
-from app.models.quota import SAMPLE_SECONDS
+from app.models.quota import SAMPLE_SECONDS, slot_of
 
 
 def every(db: Orm) -> list[QuotaReading]:
     """The newest reading of every window of every account, by kind."""
     return list(db.exec(select(QuotaReading).order_by(QuotaReading.kind)))
+
+
+def by_account(db: Orm) -> dict[int, list[QuotaReading]]:
+    """The same by account id; an account that told nothing has no key."""
+    told: dict[int, list[QuotaReading]] = {}
+    for row in every(db):
+        told.setdefault(row.account_id, []).append(row)
+    return told
 
 
 def of_account(db: Orm, account_id: int) -> list[QuotaReading]:
@@ -27,16 +35,6 @@ def reading(db: Orm, account_id: int, kind: str) -> QuotaReading | None:
 
 def sample(db: Orm, account_id: int, kind: str, slot: int) -> QuotaSample | None:
     return db.get(QuotaSample, (account_id, kind, slot))
-
-
-def samples(db: Orm, account_id: int, kind: str, since: datetime) -> list[QuotaSample]:
-    """Oldest first."""
-    wanted = select(QuotaSample).where(
-        QuotaSample.account_id == account_id,
-        QuotaSample.kind == kind,
-        col(QuotaSample.observed_at) >= since,
-    )
-    return list(db.exec(wanted.order_by(col(QuotaSample.slot))))
 
 
 def history(db: Orm, account_id: int, kind: str, first_slot: int) -> list[tuple[int, float]]:
@@ -74,7 +72,7 @@ def last_sample(db: Orm, account_id: int, kind: str, before: datetime) -> QuotaS
     wanted = select(QuotaSample).where(
         QuotaSample.account_id == account_id,
         QuotaSample.kind == kind,
-        col(QuotaSample.slot) <= int(before.timestamp()) // SAMPLE_SECONDS,
+        col(QuotaSample.slot) <= slot_of(before),
         col(QuotaSample.observed_at) < before,
     )
     return db.exec(wanted.order_by(col(QuotaSample.slot).desc()).limit(1)).first()

@@ -10,10 +10,6 @@ def get(db: Orm, repository_id: int) -> Repository | None:
     return db.get(Repository, repository_id)
 
 
-def by_slug(db: Orm, slug: str) -> Repository | None:
-    return db.exec(select(Repository).where(Repository.slug == slug)).first()
-
-
 def by_path(db: Orm, path: str) -> Repository | None:
     return db.exec(select(Repository).where(Repository.path == path)).first()
 

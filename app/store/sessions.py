@@ -1,8 +1,6 @@
 """Queries on sessions, their journal index, messages, permissions and usage."""
 
-from collections.abc import Sequence
-
-from sqlalchemy import func, update
+from sqlalchemy import func
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
@@ -89,16 +87,6 @@ def charge(db: Orm, session: Session) -> None:
         db.merge(row)
 
 
-def change_state(db: Orm, session_id: str, was: Sequence[str], now: str) -> bool:
-    """Compare and swap; False where the session was in none of the states `was`."""
-    statement = (
-        update(Session)
-        .where(col(Session.id) == session_id, col(Session.state).in_(was))
-        .values(state=now)
-    )
-    return bool(db.connection().execute(statement).rowcount == 1)
-
-
 def index_before(db: Orm, session_id: str, seq: int) -> JournalIndex | None:
     """The last indexed record at or before `seq`."""
     wanted = select(JournalIndex).where(
@@ -176,3 +164,30 @@ def permission_of(db: Orm, session_id: str, request_id: str) -> Permission | Non
         Permission.session_id == session_id, Permission.request_id == request_id
     )
     return db.exec(wanted).first()
+
+
+def going_on(db: Orm) -> list[tuple[Session, Task]]:
+    """Sessions that are live, or whose task waits for them, each with its task."""
+    rows = select(Session, Task).join(Task, col(Task.id) == Session.task_id)
+    is_live = col(Session.state).in_(LIVE_STATES)
+    waits = (col(Session.state) != "ended") & col(Task.state).in_(("running", "queued"))
+    rows = rows.where(is_live | waits, col(Session.ends).is_(False))
+    return list(db.exec(rows.order_by(col(Session.created_at))).all())
+
+
+def under_way(db: Orm) -> list[Session]:
+    """Sessions at work on a running task, and the newest one of each task that is parked."""
+    rows = select(Session, Task).join(Task, col(Task.id) == Session.task_id)
+    rows = rows.where(col(Session.state) != "ended", col(Task.state).in_(("running", "parked")))
+    newest: dict[int, Session] = {}
+    for session, task in db.exec(rows.order_by(col(Session.created_at))):
+        if task.state == "parked" or session.state in LIVE_STATES:
+            newest[session.task_id] = session
+    return list(newest.values())
+
+
+def turned_away(db: Orm) -> list[Session]:
+    """Sessions of tasks that are not over whose login or key was refused last."""
+    rows = select(Session).join(Task, col(Task.id) == Session.task_id)
+    stuck = col(Task.state).in_(("running", "failed", "parked"))
+    return list(db.exec(rows.where(Session.error == "auth", Session.state != "ended", stuck)))

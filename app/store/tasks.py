@@ -8,7 +8,7 @@ from sqlalchemy import func, update
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
-from app.models import Agent, Session, Task
+from app.models import Agent, Message, Session, Task
 
 OPEN_STATES = ("draft", "queued", "running", "parked", "review", "failed")
 
@@ -53,11 +53,6 @@ def closed(db: Orm, limit: int = 50) -> list[Task]:
     return list(db.exec(wanted.order_by(col(Task.id).desc()).limit(limit)))
 
 
-def in_state(db: Orm, state: str) -> list[Task]:
-    wanted = select(Task).where(Task.state == state)
-    return list(db.exec(wanted.order_by(col(Task.position), col(Task.id))))
-
-
 def waiting(db: Orm) -> list[Waiting]:
     """The queued tasks by position, without their words: there may be hundreds."""
     fields = [getattr(Task, name) for name in Waiting.__slots__]
@@ -78,6 +73,31 @@ def due(db: Orm, now: datetime) -> list[tuple[Task, int | None]]:
     rows = select(Task, Agent.account_id).outerjoin(Agent, col(Agent.id) == Task.agent_id)
     rows = rows.where(Task.state == "parked", col(Task.parked_until) <= now)
     return list(db.exec(rows.order_by(col(Task.position), col(Task.id))).all())
+
+
+def spoken_to(db: Orm, states: Iterable[str]) -> list[Task]:
+    """Tasks in these states with a message for a session of theirs that nothing will start."""
+    rows = select(Session.task_id).join(Message, col(Message.session_id) == Session.id)
+    heard = rows.where(
+        Message.state == "queued",
+        col(Session.state).in_(("stopped", "crashed")),
+        col(Session.wants_start).is_(False),
+    )
+    wanted = select(Task).where(col(Task.id).in_(heard), col(Task.state).in_(list(states)))
+    return list(db.exec(wanted.order_by(col(Task.id))))
+
+
+def parked(db: Orm) -> list[datetime | None]:
+    """When each parked task may go on, soonest first; None: when its account says so."""
+    times = db.exec(select(Task.parked_until).where(Task.state == "parked")).all()
+    return sorted(times, key=lambda at: (at is None, at.timestamp() if at else 0.0))
+
+
+def wishes(db: Orm) -> set[tuple[int | None, int | None]]:
+    """The wanted (account, agent) of tasks that wait for an agent, or for a lost login."""
+    stuck = (col(Task.state) == "parked") & col(Task.parked_until).is_(None)
+    wanted = select(Task.wanted_account_id, Task.wanted_agent_id).distinct()
+    return set(db.exec(wanted.where((col(Task.state) == "queued") | stuck)))
 
 
 def states(db: Orm, task_ids: Iterable[int]) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""Insert or replace, in bulk, in the dialect of whichever database it is."""
+"""Insert, replace or add to, in bulk, in the dialect of whichever database it is."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,10 +1,10 @@
 """Sums over the usage minutes, ours and the logs', by what a price needs: the model."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, func, literal
+from sqlalchemy import BigInteger, Select, cast, func, literal
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
 
@@ -28,16 +28,24 @@ class Tokens:
         return self.output + self.fresh_input + self.cache_write + self.cache_read
 
 
+@dataclass
+class Recent:
+    """What a session used of late, and when that began (unix time // 60)."""
+
+    first_minute: int
+    tokens: list[Tokens] = field(default_factory=list)  # by model
+
+
 def of_session(db: Orm, session_id: str) -> list[Tokens]:
     """What a session used so far, by model."""
-    wanted = select(col(UsageMinute.model), *_sums()).where(UsageMinute.session_id == session_id)
+    wanted = select(col(UsageMinute.model), *sums()).where(UsageMinute.session_id == session_id)
     return [Tokens(*row) for row in db.exec(wanted.group_by(col(UsageMinute.model)))]
 
 
 def by_account(db: Orm, minute: int) -> dict[int, list[Tokens]]:
     """What each account spent on our sessions from that minute (unix time // 60) on, by model."""
     keys = (col(UsageMinute.account_id), col(UsageMinute.model))
-    wanted = select(*keys, *_sums()).where(col(UsageMinute.minute) >= minute)
+    wanted = select(*keys, *sums()).where(col(UsageMinute.minute) >= minute)
     spent: dict[int, list[Tokens]] = {}
     for account_id, *tokens in db.exec(wanted.group_by(*keys)):
         spent.setdefault(account_id, []).append(Tokens(*tokens))
@@ -74,13 +82,18 @@ def outside(db: Orm, by: str, first: int, end: int) -> Iterator[tuple[str, Token
     return _rows(db, _grouped(key, OutsideMinute, first, end))
 
 
-def of_agent(db: Orm, agent_id: int, first: int) -> list[Tokens]:
-    """What an agent used from that minute on, by model."""
-    wanted = select(col(UsageMinute.model), *_sums()).join(
-        Session, col(Session.id) == col(UsageMinute.session_id)
-    )
-    wanted = wanted.where(Session.agent_id == agent_id, col(UsageMinute.minute) >= first)
-    return [Tokens(*row) for row in db.exec(wanted.group_by(col(UsageMinute.model)))]
+def recent_by_session(db: Orm, minute: int) -> dict[str, Recent]:
+    """What every session used from that minute (unix time // 60) on."""
+    keys = (col(UsageMinute.session_id), col(UsageMinute.model))
+    wanted = select(*keys, func.min(UsageMinute.minute), *sums())
+    wanted = wanted.where(col(UsageMinute.minute) >= minute).group_by(*keys)
+    found: dict[str, Recent] = {}
+    for row in db.connection().execute(wanted):
+        session_id, model, first = row[0], row[1], row[2]
+        used = found.setdefault(session_id, Recent(first))
+        used.first_minute = min(used.first_minute, first)
+        used.tokens.append(Tokens(model, *map(int, row[3:])))
+    return found
 
 
 def titles(db: Orm, task_ids: Iterable[int]) -> dict[str, str]:
@@ -90,22 +103,23 @@ def titles(db: Orm, task_ids: Iterable[int]) -> dict[str, str]:
 
 
 def _grouped(key: Any, table: Any, first: int, end: int) -> Select[Any]:
-    wanted: Select[Any] = select(key.label("key"), col(table.model), *_sums(table))
+    wanted: Select[Any] = select(key.label("key"), col(table.model), *sums(table))
     wanted = wanted.where(col(table.minute) >= first, col(table.minute) < end)
     return wanted.group_by("key", col(table.model))
 
 
 def _rows(db: Orm, wanted: Select[Any]) -> Iterator[tuple[str, Tokens]]:
     for key, model, *counters in db.connection().execute(wanted):
-        yield str(key), Tokens(model, *(int(counter) for counter in counters))
+        yield str(key), Tokens(model, *counters)
 
 
-def _sums(table: Any = UsageMinute) -> list[Any]:
-    """Whole numbers: PostgreSQL's sums of big ones are decimals."""
+def sums(table: Any = UsageMinute) -> list[Any]:
+    """The four sums to select, in the order of `Tokens`."""
     counters = (
         table.output_tokens,
         table.input_tokens,
         table.cache_write_tokens,
         table.cache_read_tokens,
     )
-    return [func.sum(col(counter)) for counter in counters]
+    # As they are: PostgreSQL's sums of big whole numbers are decimals.
+    return [cast(func.sum(col(counter)), BigInteger) for counter in counters]

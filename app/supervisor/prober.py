@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from app.models.base import utc_now
-from app.services import login_loss, probe_times, probing
+from app.services import probe_times, probing
 from app.services.context import Context
 from app.supervisor.bus import Bus
 
@@ -18,7 +18,6 @@ async def probe_forever(ctx: Context, bus: Bus) -> None:
     """Look what is due when the human asks, and every two seconds all the same."""
     with bus.listen(["probe"]) as listener:
         while True:
-            await asyncio.to_thread(login_loss.settle, ctx)
             due = await asyncio.to_thread(probing.due, ctx, utc_now())
             if due:  # one, then look again: the human may have asked for another meanwhile
                 await _probe(ctx, due[0])

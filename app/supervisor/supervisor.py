@@ -15,6 +15,7 @@ from app.services import (
     landing,
     launching,
     lifecycle,
+    login_loss,
     moves,
     observe,
     parking,
@@ -65,9 +66,9 @@ class Supervisor:
         self._loop("launcher", lambda: self._on_wake(self._launcher))
         self._loop("checker", lambda: self._on_wake(self._checker))
         self._loop("merger", lambda: self._on_wake(self._merger))
-        self._loop("balancer", lambda: self._on_wake(self._balancer, least_seconds=5.0))
-        self._loop("observer", lambda: self._on_wake(self._observer, least_seconds=2.0))
-        self._loop("gauger", lambda: self._on_wake(self._gauger, least_seconds=5.0))
+        self._loop("balancer", lambda: self._on_wake(self._thread(evacuation.look), 5.0))
+        self._loop("observer", lambda: self._on_wake(self._thread(observe.observe_sessions), 2.0))
+        self._loop("gauger", lambda: self._on_wake(self._thread(waterfall.sample), 5.0))
         self._loop("prober", lambda: probe_forever(self._ctx, self._bus))
         self._loop("importer", lambda: import_forever(self._ctx))
         self._loop("learner", lambda: learn_forever(self._ctx))
@@ -105,6 +106,7 @@ class Supervisor:
             await self._bury(session_id)
         for step in (
             turns.settle_turns,
+            login_loss.settle,
             quotas.enforce,
             moves.settle_moves,
             lifecycle.stop_unwanted,
@@ -128,12 +130,13 @@ class Supervisor:
         """One after the other: vendors' programs are heavy to start."""
         while True:
             with self._ctx.db.read() as db:
-                ready = [s for s in sessions.wanting_start(db) if not sessions.rivals(db, s)]
-            if not ready:
+                ready = next(
+                    (s for s in sessions.wanting_start(db) if not sessions.rivals(db, s)), None
+                )
+            if ready is None:
                 return
-            session_id = ready[0].id
-            if await asyncio.to_thread(launching.launch_session, self._ctx, session_id):
-                self.tailer.watch(session_id)
+            if await asyncio.to_thread(launching.launch_session, self._ctx, ready.id):
+                self.tailer.watch(ready.id)
             await asyncio.sleep(self._ctx.settings.start_interval_seconds)
 
     async def _checker(self) -> None:
@@ -150,11 +153,8 @@ class Supervisor:
         except AppError as error:
             log.warning("landing", problem=str(error))
 
-    async def _balancer(self) -> None:
-        await asyncio.to_thread(evacuation.look, self._ctx)
+    def _thread(self, step: Callable[[Context], object]) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            await asyncio.to_thread(step, self._ctx)
 
-    async def _gauger(self) -> None:
-        await asyncio.to_thread(waterfall.sample, self._ctx)
-
-    async def _observer(self) -> None:
-        await asyncio.to_thread(observe.observe_sessions, self._ctx)
+        return run

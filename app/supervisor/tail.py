@@ -52,6 +52,7 @@ class Tailer:
             watcher.cancel()
         self._cursors.pop(session_id, None)
         self.gone.discard(session_id)
+        self._bus.drop_log(session_id)
 
     async def store_forever(self) -> None:
         """Until cancelled: put what was read into the database, apart from the reading."""

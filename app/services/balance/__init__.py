@@ -4,10 +4,18 @@ The dispatcher calls it with what the meters said, and `quarterdeck bench balanc
 functions in a simulated world, so what is measured is what runs (docs/adr/0007-balance-policy.md).
 """
 
-from app.services.balance.policy import after_limit, at_turn_end, place, weigh
-from app.services.balance.windows import AccountView, Decision, TaskView, Weighed, Window
+from app.services.balance.policy import after_limit, at_turn_end, barred, place, weigh
+from app.services.balance.windows import (
+    DOLLARS_PER_HOUR,
+    AccountView,
+    Decision,
+    TaskView,
+    Weighed,
+    Window,
+)
 
 __all__ = [
+    "DOLLARS_PER_HOUR",
     "AccountView",
     "Decision",
     "TaskView",
@@ -15,6 +23,7 @@ __all__ = [
     "Window",
     "after_limit",
     "at_turn_end",
+    "barred",
     "place",
     "weigh",
 ]

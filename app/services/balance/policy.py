@@ -110,21 +110,28 @@ def weigh(task: TaskView, account: AccountView, now: datetime) -> Weighed:
 
 
 def _closed(task: TaskView, account: AccountView, now: datetime) -> str:
-    """Why the account may not be used at all, whatever its meters say."""
-    if account.is_limited(now):
-        return f"refused until {account.limited_until:%H:%M}"
-    if account.closed:
-        return account.closed
+    """Why the balancer may not use the account at all."""
+    if why := barred(account, now):
+        return why
     if not account.is_automatic:
         return "never automatic"
     if task.families is not None and account.family not in task.families:
         return "another vendor"
-    if account.models is not None and task.model is not None and task.model not in account.models:
+    if not account.allows(task.model or ""):
         return "not with this model"
-    if account.max_running is not None and account.running >= account.max_running:
-        return "all its places are taken"
     if not account.windows and not task.may_overflow:
         return "it is paid by use"
+    return ""
+
+
+def barred(account: AccountView, now: datetime) -> str:
+    """Why nothing may begin there now, by whoever's wish."""
+    if account.is_limited(now):
+        return f"refused until {account.limited_until:%H:%M}"
+    if account.closed:
+        return account.closed
+    if account.max_running is not None and account.running >= account.max_running:
+        return "all its places are taken"
     budgets = (window for window in account.windows if window.is_budget)
     if account.reserve > 0 and any(1 - w.used(now) <= account.reserve for w in budgets):
         return "the rest is the human's"

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-LONG_MINUTES = 24 * 60  # from here on a window is a budget (a week); below, a throttle (5 hours)
+from app.models.quota import BUDGET_MINUTES
+
+DOLLARS_PER_HOUR = 8.0  # what a session burns of which nothing is known yet
 UNKNOWN_USED = 0.5  # what we assume where the meter said nothing: neither empty nor full
 
 Action = Literal["start", "stay", "move", "hold", "park"]
@@ -29,7 +31,7 @@ class Window:
     @property
     def is_budget(self) -> bool:
         """Whether it is what expires unused, rather than a throttle."""
-        return self.minutes >= LONG_MINUTES
+        return self.minutes >= BUDGET_MINUTES
 
     def used(self, now: datetime) -> float:
         """The used fraction, 0 to 1; a reading from before a reset says nothing any more."""
@@ -73,6 +75,10 @@ class AccountView:
         """Whether the vendor refused, and the quota has not returned yet."""
         return self.limited_until is not None and now < self.limited_until
 
+    def allows(self, model: str) -> bool:
+        """Whether the human lets the model be used there; "", which nobody named, may be any."""
+        return self.models is None or model in ("", *self.models)
+
 
 @dataclass(frozen=True)
 class TaskView:
@@ -81,7 +87,7 @@ class TaskView:
     id: str
     families: frozenset[str] | None = None  # None: any, by a hand-over note where need be
     model: str | None = None
-    dollars_per_hour: float = 8.0
+    dollars_per_hour: float = DOLLARS_PER_HOUR
     home_id: str | None = None  # the account it worked on last
     reread_dollars: float = 0.0  # what a new account pays to read the context again
     is_warm: bool = False  # home still holds its prompt cache

@@ -17,7 +17,7 @@ from app.models import (
     UsageMinute,
 )
 from app.models.base import utc_now
-from app.services import preferences
+from app.services import balancer
 from app.services.context import Context
 from app.services.prices import equivalent_usd
 from tests.app import factories as make
@@ -33,7 +33,7 @@ class Harbour:
         self.repository: Repository = make.repository(ctx)
 
     def mode(self, mode: str) -> None:
-        preferences.put(self.ctx, "balancer_mode", mode)
+        balancer.set_mode(self.ctx, mode)
 
     def login(
         self,

@@ -7,9 +7,10 @@ import pytest
 from app.errors import Conflict, Invalid, NotFound
 from app.models import BalancerDecision, Task
 from app.models.base import utc_now
-from app.services import balancer, preferences
+from app.services import balancer
 from app.services.context import Context
 from app.services.dispatch import dispatch
+from app.store import balancing
 from tests.app.services.ports import Harbour
 
 
@@ -22,7 +23,8 @@ def test_the_mode_is_advise_until_it_is_set(ctx: Context, published: list[str]) 
     assert "balancer" in published
     with pytest.raises(Invalid, match="take one of off, advise, auto_new, auto_all"):
         balancer.set_mode(ctx, "always")
-    preferences.put(ctx, balancer.MODE_KEY, "what an older version wrote")
+    with ctx.db.write() as db:
+        balancing.set_preference(db, balancer.MODE_KEY, "what an older version wrote")
     with ctx.db.read() as db:
         assert balancer.mode(db) == "advise"
 

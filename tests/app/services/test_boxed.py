@@ -30,6 +30,11 @@ def test_it_tells_exit_and_output(house: Context, tmp_path: Path) -> None:
     assert run(house, tmp_path, "echo said; exit 3") == Ended(3, "said\n")
 
 
+def test_output_that_is_no_text_can_be_kept(house: Context, tmp_path: Path) -> None:
+    """PostgreSQL takes no NUL."""
+    assert run(house, tmp_path, r"printf 'a\0b\377'") == Ended(0, "a\ufffdb\ufffd")
+
+
 def test_a_daemon_that_left_its_group_does_not_live_on(house: Context, tmp_path: Path) -> None:
     seconds = str(random.randint(10_000, 99_999))  # tells our sleeper from anybody else's
     daemon = f"(setsid sh -c 'echo up > up; exec sleep {seconds}' &)"

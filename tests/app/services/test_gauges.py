@@ -125,9 +125,9 @@ def test_windows_come_short_first_with_their_facts(ctx: Context) -> None:
     assert drawn[keyed.id or 0] == []
     short, long = drawn[login.id or 0]
     assert (short.reading.kind, short.used, short.has_reset) == ("five_hour", None, True)
-    assert (short.forecast.risk, short.left_usd, short.is_budget) == ("unknown", None, False)
+    assert (short.forecast.risk, short.is_budget) == ("unknown", False)
     assert (long.used, long.elapsed, long.is_stale, long.is_binding) == (40, 50, True, True)
-    assert (long.capacity.source, long.left_usd) == ("stated", pytest.approx(120))
+    assert (long.capacity.source, long.capacity.usd) == ("stated", pytest.approx(200))
     assert long.forecast.lands_percent == pytest.approx(40 / (83 / 168), rel=0.01)
 
 

@@ -123,11 +123,12 @@ def test_usage_is_told_the_same_on_postgresql(postgres: Context) -> None:
     work = make.task(postgres, make.repository(postgres), "One")
     session = make.session(postgres, make.agent(postgres, "maple"), work)
     make.usage(postgres, session, [3, 4])
-    now = datetime.now(UTC) + timedelta(minutes=1)
+    now = datetime.now(UTC)
+    soon = now + timedelta(minutes=1)
     with postgres.db.read() as db:
         for by in usage.BYS:
-            rows = usage.spent(db, by=by, since=now - timedelta(hours=2), until=now)
+            rows = usage.spent(db, by=by, since=now - timedelta(hours=2), until=soon)
             assert sum(row.output for row in rows) == 7
-        assert usage.dollars_by_account(db, 0)[session.account_id].usd is None
-        output, _ = usage.agent_today(db, session.agent_id, now - timedelta(minutes=1))
+        assert usage.spent_today(db, now)[session.account_id] is None
+        output, _ = usage.agent_today(db, session.agent_id, now)
         assert output in (4, 7)  # 4 where midnight was between the two minutes

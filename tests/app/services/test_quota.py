@@ -131,9 +131,9 @@ def test_one_sample_is_kept_for_each_five_minutes(ctx: Context, login: int) -> N
         per_minute = QuotaWindow("requests_per_minute", 10, 1)
         tell(ctx, login, Quota([five(minutes), per_minute]), start + minutes * MINUTE)
     with ctx.db.read() as db:
-        samples = readings.samples(db, login, "five_hour", start)
-        assert [sample.used_percent for sample in samples] == [4, 9]
-        assert readings.samples(db, login, "requests_per_minute", start) == []
+        points = readings.points(db, login, "five_hour", 0)
+        assert [percent for _, percent in points] == [4, 9]
+        assert readings.points(db, login, "requests_per_minute", 0) == []
 
 
 MOMENTS = st.integers(0, 600)
@@ -183,8 +183,7 @@ EVENTS: list[Event] = [
 def rows(ctx: Context) -> list[object]:
     with ctx.db.read() as db:
         found = [row.model_dump() for row in readings.every(db)]
-        history = readings.samples(db, found[0]["account_id"], "five_hour", NOW - 1000 * HOUR)
-        return [*found, *(sample.model_dump() for sample in history)]
+        return [*found, *readings.points(db, found[0]["account_id"], "five_hour", 0)]
 
 
 def ingest(ctx: Context) -> list[Record]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from app.models import Session, Task
-from app.models.base import utc_now
-from app.services import quotas
+from app.models.base import day_start, utc_now
+from app.services import quotas, usage
 from app.services.context import Context
 from app.services.dispatch import dispatch
 from tests.app import factories as make
@@ -82,7 +82,7 @@ def test_a_cap_stops_sessions_in_mid_turn(ctx: Context, harbour: Harbour) -> Non
     assert quotas.enforce(ctx) == 1
     now, stops, reason = state(ctx, session)
     assert (now, stops) == ("parked", True)
-    assert "Key spent $4.10 of its $4.00 a day" in reason
+    assert "Key has spent $4.10 of its $4.00 a day" in reason
     assert state(ctx, free)[:2] == ("running", False)
 
 
@@ -114,10 +114,10 @@ def test_what_was_used_earlier_today_counts(ctx: Context, harbour: Harbour) -> N
     session = harbour.at_work(harbour.agent("maple", harbour.login("Max", 10)))
     make.usage(ctx, session, [100] * 45)
     now = utc_now()
-    minutes = min(45, int((now - quotas.today(now)).total_seconds()) // 60 + 1)
+    minutes = min(45, int((now - day_start(now)).total_seconds()) // 60 + 1)
     for _ in range(2):
         with ctx.db.read() as db:
-            used = quotas.used_today(db, "agent", now)[str(session.agent_id)]
+            used = usage.today(db, "agent", now)[session.agent_id]
         assert sum(tokens.output for tokens in used) == 100 * minutes
 
 

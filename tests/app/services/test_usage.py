@@ -9,7 +9,7 @@ from app.models import OutsideMinute, UsageMinute
 from app.models.base import utc_now
 from app.services import usage
 from app.services.context import Context
-from app.services.prices import Equivalent, equivalent_usd
+from app.services.prices import Equivalent
 from tests.app import factories as make
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -85,13 +85,11 @@ def test_every_way_of_telling_has_the_same_sum(ledger: Ledger) -> None:
 
 def test_outside_use_can_be_left_out(ledger: Ledger) -> None:
     assert ledger.spent("account", with_outside=False) == {"first": 100, "second": 23}
-    since = minute(NOW) - 10
     with ledger.ctx.db.read() as db:
-        all_of_it = usage.dollars_by_account(db, since)
-        our_own = usage.dollars_by_account(db, since, with_outside=False)
-    price = equivalent_usd(PRICED, output=5)
-    first = ledger.first.id or 0
-    assert all_of_it[first].usd == pytest.approx((our_own[first].usd or 0) + (price or 0))
+        day = {"since": NOW.replace(hour=0), "until": NOW + timedelta(minutes=1)}
+        rows = usage.spent(db, by="account", with_outside=False, **day)
+        today = usage.spent_today(db, NOW)
+    assert today == pytest.approx({int(row.key): row.usd.usd for row in rows})
 
 
 def test_an_unknown_price_is_unknown(ledger: Ledger) -> None:
@@ -120,5 +118,5 @@ def test_a_word_it_does_not_know_is_refused(ctx: Context) -> None:
 def test_nothing_spent_is_an_empty_table(ctx: Context) -> None:
     with ctx.db.read() as db:
         assert usage.spent(db, by="hour", since=NOW, until=utc_now()) == []
-        assert usage.dollars_by_account(db, 0) == {}
+        assert usage.spent_today(db, NOW) == {}
         assert usage.agent_today(db, 1, NOW) == (0, Equivalent(0.0))

@@ -173,7 +173,7 @@ def test_a_quota_waited_for_while_another_account_had_room_is_the_balancers(flee
     fleet.change(other, limited_until=START + HOUR)
     fleet.sample(2)
     with fleet.ctx.db.read() as db:
-        second = waterfall.ladder(db, START + MINUTE, START + 2 * MINUTE)
+        second = waterfall.measure(db, START + MINUTE, START + 2 * MINUTE).rungs
     assert {loss.cause for found in second for loss in found.losses} == {"refused"}
 
 
@@ -392,7 +392,7 @@ def test_a_moved_session_reads_its_context_again(fleet: Fleet) -> None:
 
 
 def test_a_cache_that_died_of_silence_is_written_again(fleet: Fleet) -> None:
-    login = fleet.login("Max 5x", auth="subscription")
+    login = fleet.login("Max 5x", auth="subscription", driver="claude_code")
     worker = fleet.agent("elm", login)
     session, key = fleet.session(worker), fleet.session()
     for minute in (0, 60, 121):

@@ -6,6 +6,7 @@ from sqlmodel import Session as Orm
 
 from app.models import Account, Agent, BalancerDecision, Session, Task
 from app.models.base import utc_now
+from app.services.agents import model_on
 from app.store import moves, sessions
 
 WAITS = "It was interrupted before it moved to {account}: say how to go on, or start it."
@@ -45,12 +46,6 @@ def settle(db: Orm, decided: BalancerDecision, state: str, at: datetime | None =
     db.add(decided)
     db.flush()
     return True
-
-
-def model_on(agent: Agent, account: Account) -> str:
-    """The model the agent would use there; "" is its driver's default."""
-    kept = agent.model if agent.driver == account.driver else ""
-    return kept if not account.models or kept in account.models else account.models[0]
 
 
 def _go_on(db: Orm, session: Session, task: Task, account: Account, *, asked: bool) -> None:

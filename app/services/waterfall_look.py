@@ -7,34 +7,30 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import Session as Orm
 
 from app.models import Account, QuotaReading
-from app.services import capacity, clock, quota, usage
-from app.services.logins import closed
+from app.models.quota import WEEK_MINUTES
+from app.services import capacity, clock, quota, quotas
 from app.services.losses import Look, Share
 from app.store import accounts, agents, tasks
 from app.store import quota as readings
 
-_WEEK_MINUTES = 168 * 60
 _BUSY = ("decoding", "tool")
 
 
 def shares(db: Orm, now: datetime) -> tuple[dict[int, Share], list[int]]:
     """What each account holds for a minute, and why it could not be used; ids of unknown size."""
-    told: dict[int, list[QuotaReading]] = {}
-    for reading in readings.every(db):
-        told.setdefault(reading.account_id, []).append(reading)
-    logins = accounts.every(db)
-    spent = _spent_today(db, logins, now)
+    told, rows = readings.by_account(db), accounts.every(db)
+    closed = quotas.closed(db, rows, now)
     found, unknown = {}, []
-    for account in logins:
+    for account in rows:
         account_id = account.id or 0
         windows = told.get(account_id, [])
         week_usd = capacity.of_account(account, windows).usd
         if week_usd is None:
             unknown.append(account_id)
             continue
-        held = week_usd / _WEEK_MINUTES
+        held = week_usd / WEEK_MINUTES
         reserve = held * min(max(account.reserve_percent, 0.0), 100.0) / 100
-        why = _why(account, windows, spent.get(account_id), now)
+        why = _why(account, windows, closed[account_id], now)
         found[account_id] = Share(capacity=held, reserve=reserve, why=why)
     return found, unknown
 
@@ -60,34 +56,23 @@ def runnable(db: Orm) -> int:
     )
 
 
-def _why(
-    account: Account, windows: Iterable[QuotaReading], spent_today: float | None, now: datetime
-) -> str:
+def _why(account: Account, windows: list[QuotaReading], closed: str, now: datetime) -> str:
     """The cause that keeps the account out of service, "" where it serves."""
     if account.login == "out":
         return "login"
-    if closed(account, spent_today, now):
+    if closed:
         return "closed"
     general = [reading for reading in windows if not capacity.scope(reading.kind)]
     refused = [reading for reading in general if quota.is_refused(reading, now)]
     if any(capacity.is_budget(reading) for reading in [*refused, *_full(general, now)]):
         return "dry"
-    if refused or (account.limited_until is not None and account.limited_until > now):
+    if quota.refused_until(account, windows, now):
         return "refused"
     return "" if account.is_automatic else "manual"
 
 
 def _full(windows: Iterable[QuotaReading], now: datetime) -> list[QuotaReading]:
     return [reading for reading in windows if (quota.used_percent(reading, now) or 0.0) >= 100.0]
-
-
-def _spent_today(db: Orm, logins: Iterable[Account], now: datetime) -> dict[int, float | None]:
-    """Dollars since 00:00 UTC, where a cap asks for them."""
-    if all(account.daily_cap_usd is None for account in logins):
-        return {}
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    spent = usage.dollars_by_account(db, usage.minute_of(midnight), with_outside=False)
-    return {account_id: dollars.usd for account_id, dollars in spent.items()}
 
 
 def _waits(db: Orm, minute: int) -> tuple[dict[str, float], dict[int, float]]:

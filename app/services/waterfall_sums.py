@@ -2,18 +2,16 @@
 
 import time
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine
 from sqlmodel import Session as Orm
 
 from app.services import losses
 from app.services.losses import Tally
+from app.services.memory import memory
 from app.store import ladder as store
 
 SETTLED_HOURS = 50  # later than the last measuring again
 _KEPT_HOURS = 36 * 24
-_remembered: WeakKeyDictionary[Engine, dict[int, "Sum"]] = WeakKeyDictionary()
 
 
 @dataclass
@@ -36,7 +34,7 @@ def over(db: Orm, first: int, end: int) -> Sum:
 
     A week's minutes are ten thousand rows: whole hours that are settled for good are remembered.
     """
-    hours = _remembered.setdefault(_engine(db), {})
+    hours: dict[int, Sum] = memory(db).keep("waterfall hours", None, dict)
     settled = min(end // 60, int(time.time()) // 3600 - SETTLED_HOURS)
     found = Sum()
     at = first
@@ -61,8 +59,3 @@ def _read(db: Orm, first: int, end: int) -> Sum:
     looks = [losses.decode(detail) for _, detail in store.details(db, first, end)]
     unknown = {account_id for look in looks for account_id in look.unknown}
     return Sum(losses.tally(looks), len(looks), unknown)
-
-
-def _engine(db: Orm) -> Engine:
-    bind = db.get_bind()
-    return bind if isinstance(bind, Engine) else bind.engine
