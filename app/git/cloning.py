@@ -47,12 +47,12 @@ def sync(clones: Clones) -> dict[str, str]:
         return _sync(clones)
 
 
-def recover(clones: Clones) -> tuple[Path, ...]:
-    """Delete lock files that a killed git left in our clones a minute ago or longer.
+def recover(clones: Clones, older_than_seconds: float = 60.0) -> tuple[Path, ...]:
+    """Delete lock files that a killed git left in our clones; younger ones may be in use.
 
     Agents' own are `worktrees.reap_locks`; the human's repository is not touched.
     """
-    long_ago = time.time() - 60
+    long_ago = time.time() - older_than_seconds
     found = []
     with locked(clones):
         for directory in (clones.gate, clones.work, clones.directory / "index"):

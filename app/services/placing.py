@@ -148,9 +148,16 @@ class Board:
         reach = self._reach(task, agents)
         decision = place(_fresh(task), self._open(reach), self.now)
         if decision.action != "start" or decision.account_id is None:
-            return None
+            return self._named(task, agents)
         account_id = int(decision.account_id)
         return Placement(task.id, reach[account_id].id or 0, account_id, decision)
+
+    def _named(self, task: Waiting, agents: list[Agent]) -> Placement | None:
+        """No account is good, but the human named the agent: its own will do, unless refused."""
+        for agent in agents if task.wanted_agent_id is not None else []:
+            if not self._refusal(agent.account_id, agent):
+                return Placement(task.id, agent.id or 0, agent.account_id)
+        return None
 
     def _at_home(self, task: Waiting, agents: list[Agent]) -> Placement | None:
         for agent in agents:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import pytest
 
 from app.errors import BranchExists, BranchRefused, BranchVanished, GitError, RepositoryBusy
 from app.git.clones import SNAPSHOTS, Clones, agent_refs, locked
-from app.git.cloning import sync
+from app.git.cloning import recover, sync
 from app.git.diffs import blob
 from app.git.gate import fetch_branch
 from app.git.snapshots import Worktree
@@ -181,14 +182,18 @@ def test_a_claim_killed_at_any_point_loses_nothing(
             ],
             cwd=Path(__file__).parents[3],
             stdout=subprocess.PIPE,
+            start_new_session=True,
         )
         assert process.stdout is not None
         assert process.stdout.readline() == b"go\n"
         with suppress(subprocess.TimeoutExpired):
             process.wait(milliseconds / 1000)
-        process.kill()
+        with suppress(ProcessLookupError):  # it was done
+            os.killpg(process.pid, signal.SIGKILL)  # with its git, which would hold its locks
         process.wait(10)
         process.stdout.close()
+        recover(clones, older_than_seconds=0)
+        reap_locks(clones, "bo")
         again = claim(clones, "bo", branch, base, root)
         assert status(clones, again) == f"## {branch}"
     kept = plain_git(clones.gate, "for-each-ref", "--format=%(objectname)", SNAPSHOTS).split()

@@ -331,3 +331,15 @@ def test_fifty_agents_and_five_hundred_tasks_are_quick(ctx: Context, harbour: Ha
             assert len(board.placements) <= slots - 25
             milliseconds[f"{mode}, {slots} slots"] = round(1000 * best, 1)
     assert max(milliseconds.values()) < 100, milliseconds  # 20 on a quiet machine
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_who_is_named_gets_the_task_though_his_budget_ends(
+    ctx: Context, harbour: Harbour, mode: str
+) -> None:
+    harbour.mode(mode)
+    agent = harbour.agent("maple", harbour.login("Nearly", 99))
+    unnamed, named = harbour.task(), harbour.task(wanted_agent_id=agent.id)
+    dispatch(ctx)
+    taken = named if mode.startswith("auto") else unnamed
+    assert harbour.of(taken) == ("maple", "Nearly")
