@@ -133,6 +133,7 @@ def login_spec(tmp: Path, scenario: str, rehearsal: RehearsalServer) -> LaunchSp
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("codex_binary", "git_worktree")
 async def test_a_session_and_the_meter_tell_of_one_account(tmp_path: Path) -> None:
     limits = Limits(five_hour_percent=20, five_hour_tokens=100_000, seven_day_percent=None)
@@ -198,6 +199,7 @@ LIARS: dict[str, str] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["claude_code", "codex"])
 @pytest.mark.parametrize("lie", LIARS)
 def test_a_program_that_lies_or_hangs_is_bounded(

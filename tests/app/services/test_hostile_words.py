@@ -111,8 +111,9 @@ def test_names_without_end_are_cut(store: Context) -> None:
     )
     assert session.conversation_id == endless  # only the vendor knows what it means
     with store.db.read() as db:
-        [minute] = db.exec(select(UsageMinute)).all()
-        assert (len(minute.model), minute.output_tokens) == (200, 7)
+        minutes = db.exec(select(UsageMinute)).all()  # one, or two where a minute ended between
+        assert {len(minute.model) for minute in minutes} == {200}
+        assert sum(minute.output_tokens for minute in minutes) == 7
         assert db.exec(select(Conversation)).all() == []
 
 

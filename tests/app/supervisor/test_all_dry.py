@@ -13,6 +13,7 @@ from tests.app.supervisor.test_balance import decisions, limited, login, settle
 WRITE = "echo x > {0}.txt; git add -A; git commit -qm X"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["advise", "auto_all"])
 async def test_everything_parks_and_comes_back_by_itself(deck: Deck, mode: str) -> None:
     balancer.set_mode(deck.ctx, mode)

@@ -74,6 +74,7 @@ def starts(deck: Deck, task_id: int) -> list[datetime]:
     ]
 
 
+@pytest.mark.slow
 async def test_a_dry_account_parks_its_task_and_the_others_go_on(deck: Deck) -> None:
     """It resumes by itself, once, and nothing is lost or done twice."""
     balancer.set_mode(deck.ctx, "auto_new")
@@ -102,6 +103,7 @@ async def test_a_dry_account_parks_its_task_and_the_others_go_on(deck: Deck) -> 
     assert starts(deck, first)[1] > resets_at
 
 
+@pytest.mark.slow
 async def test_an_accounts_tasks_come_back_one_by_one(deck: Deck) -> None:
     resets_at = utc_now() + timedelta(seconds=5)
     tasks = [deck.add_task(run=WRITE, events=limited(resets_at), hang=True) for _ in range(2)]
