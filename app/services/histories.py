@@ -11,8 +11,6 @@ from app.services.memory import memory
 from app.services.tracks import Track
 from app.store import quota
 
-__all__ = ["memory", "track"]
-
 HISTORY_DAYS = 8 * 7
 _FINE_DAYS = 1  # the last hours count in five minutes, what is older in hours
 _AGAIN = timedelta(hours=20)  # a history is read anew, so that it does not grow without end

@@ -42,16 +42,6 @@ def of_session(db: Orm, session_id: str) -> list[Tokens]:
     return [Tokens(*row) for row in db.exec(wanted.group_by(col(UsageMinute.model)))]
 
 
-def by_account(db: Orm, minute: int) -> dict[int, list[Tokens]]:
-    """What each account spent on our sessions from that minute (unix time // 60) on, by model."""
-    keys = (col(UsageMinute.account_id), col(UsageMinute.model))
-    wanted = select(*keys, *sums()).where(col(UsageMinute.minute) >= minute)
-    spent: dict[int, list[Tokens]] = {}
-    for account_id, *tokens in db.exec(wanted.group_by(*keys)):
-        spent.setdefault(account_id, []).append(Tokens(*tokens))
-    return spent
-
-
 def ours(db: Orm, by: str, first: int, end: int) -> Iterator[tuple[str, Tokens]]:
     """Use in our sessions from minute `first` to before `end`, by (key, model).
 

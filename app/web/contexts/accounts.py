@@ -1,29 +1,18 @@
 """The accounts: their rules and logins, windows as bars, what they spent, who uses them."""
 
-import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel import Session as Orm
 
 from app.models import Account, Task
-from app.services import logins, prices
-from app.services.account_rules import plan_of
+from app.models.base import day_start
+from app.services import logins, quotas, usage
 from app.services.accounts import price_of
 from app.services.context import Context
-from app.services.prices import Equivalent
-from app.store import usage
-from app.store.usage import Tokens
+from app.services.usage import Spent
 from app.web.contexts.snapshot import Snapshot, capabilities, state_of
 from app.web.contexts.windows import Bar, bars
-
-_DAY_MINUTES = 24 * 60
-
-
-@dataclass(frozen=True)
-class Spend:
-    """Tokens of some time, and what they would cost at list price."""
-
-    output: int
-    total: int
-    cost: Equivalent
 
 
 @dataclass(frozen=True)
@@ -46,26 +35,41 @@ class Card:
     login_command: str  # what to type for that; "" where it is logged in
     closed: str  # why the house gives it no work, where its login does not say that already
     is_limited: bool
-    today: Spend  # since 00:00 UTC
-    week: Spend  # the last seven days
+    today: Spent | None  # since 00:00 UTC, outside use too; None: nothing
+    week: Spent | None  # the last seven days
 
 
 def listing(ctx: Context, snap: Snapshot) -> list[Card]:
-    """Every account in the human's order; two short queries besides the snapshot."""
-    minute = int(time.time()) // 60
-    with ctx.db.read() as db:
-        today = usage.by_account(db, minute - minute % _DAY_MINUTES)
-        week = usage.by_account(db, minute - 7 * _DAY_MINUTES)
+    """Every account in the human's order; a few short queries besides the snapshot."""
+    now = snap.now
     ranked = sorted(snap.accounts.values(), key=lambda row: (row.rank, row.name))
+    known = [account for account in ranked if account.driver in capabilities()]
+    with ctx.db.read() as db:
+        today = _spent(db, day_start(now), now)
+        week = _spent(db, now - timedelta(days=7), now)
+        closed = quotas.closed(db, known, now)
     return [
-        _card(snap, account, today.get(account.id or 0, []), week.get(account.id or 0, []))
+        _card(
+            snap,
+            account,
+            closed.get(account.id or 0, ""),
+            today.get(str(account.id)),
+            week.get(str(account.id)),
+        )
         for account in ranked
     ]
 
 
-def _card(snap: Snapshot, account: Account, today: list[Tokens], week: list[Tokens]) -> Card:
+def _spent(db: Orm, since: datetime, now: datetime) -> dict[str, Spent]:
+    until = now + timedelta(minutes=1)  # the minute that runs
+    return {row.key: row for row in usage.spent(db, by="account", since=since, until=until)}
+
+
+def _card(
+    snap: Snapshot, account: Account, closed: str, today: Spent | None, week: Spent | None
+) -> Card:
     can = capabilities().get(account.driver)
-    plan = plan_of(can, account.plan) if can and account.plan else None
+    plan = logins.plan_of(account) if can else None
     is_in = account.login == "in"
     return Card(
         account=account,
@@ -76,10 +80,10 @@ def _card(snap: Snapshot, account: Account, today: list[Tokens], week: list[Toke
         has_meter=can is not None and can.quota,
         has_login=can is not None and logins.has_own_login(account),
         login_command=logins.login_command(account) if can and not is_in else "",
-        closed=_closed(snap, account, today),
+        closed="" if account.login == "out" else closed,  # the login has its own words
         is_limited=account.limited_until is not None and account.limited_until > snap.now,
-        today=_spend(today),
-        week=_spend(week),
+        today=today,
+        week=week,
     )
 
 
@@ -94,18 +98,3 @@ def _seats(snap: Snapshot, account: Account) -> list[Seat]:
 
 def _task(snap: Snapshot, task_id: int) -> Task | None:
     return snap.tasks.get(task_id)
-
-
-def _closed(snap: Snapshot, account: Account, today: list[Tokens]) -> str:
-    """Of the house's rules only the cap and a missing directory: the login has its own words."""
-    if account.login == "out" or account.driver not in capabilities():
-        return ""
-    return logins.closed(account, prices.equivalent(today).usd, snap.now)
-
-
-def _spend(tokens: list[Tokens]) -> Spend:
-    return Spend(
-        output=sum(row.output for row in tokens),
-        total=sum(row.total for row in tokens),
-        cost=prices.equivalent(tokens),
-    )

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import Session as Orm
 
 from app.errors import NotFound
-from app.services import gauges, histories, usage, waterfall
+from app.services import gauges, usage, waterfall
 from app.services.context import Context
+from app.services.memory import memory
 from app.services.usage import Spent
 from app.web import format as fmt
 from app.web.contexts.windows import label
@@ -132,7 +133,7 @@ def _waterfall(db: Orm, hours: int, now: datetime) -> waterfall.Waterfall:
     def make() -> waterfall.Waterfall:
         return waterfall.measure(db, since, now)
 
-    found: waterfall.Waterfall = histories.memory(db).keep(("waterfall", hours), key, make)
+    found: waterfall.Waterfall = memory(db).keep(("waterfall", hours), key, make)
     return found
 
 
