@@ -111,13 +111,14 @@ def _row(snap: Snapshot, decision: BalancerDecision) -> Row:
         id=decision.id or 0,
         at=decision.at,
         state=decision.state,
-        sentence=_sentence(snap, decision),
+        sentence=sentence(snap, decision),
         scales=[_scale(snap, one, decision.to_account_id) for one in decision.weighed],
         can_undo=decision.state == "applied" and is_move and went and (is_there or waits),
     )
 
 
-def _sentence(snap: Snapshot, decision: BalancerDecision) -> str:
+def sentence(snap: Snapshot, decision: BalancerDecision) -> str:
+    """Who goes where, why, what it costs and saves, and what came of it."""
     who = snap.agent_name(decision.agent_id)
     said = [f"{who}: {decision.reason}" if who else decision.reason]
     gains = []

@@ -8,6 +8,7 @@ from app.models import Account, Agent, MergeRequest, Permission, Task
 from app.services import gauges
 from app.store.sessions import LIVE_STATES
 from app.web import format as fmt
+from app.web.contexts import balancer
 from app.web.contexts.snapshot import (
     SPARK_MINUTES,
     Snapshot,
@@ -72,11 +73,14 @@ class Inbox:
     asks: list["Ask"]
     reviews: list["ToReview"]
     failed: list[Task]
+    advice: list["Advice"]
+    logged_out: list["Parked"]
     parked: list["Parked"]
 
     @property
     def count(self) -> int:
-        return len(self.asks) + len(self.reviews) + len(self.failed) + len(self.parked)
+        waiting = len(self.asks) + len(self.reviews) + len(self.failed) + len(self.advice)
+        return waiting + len(self.logged_out) + len(self.parked)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,15 @@ class ToReview:
     request: MergeRequest
     agent: str
     check: str
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Something the balancer would do."""
+
+    id: int
+    at: datetime
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -195,12 +208,14 @@ def strip(snap: Snapshot) -> Strip:
 
 
 def inbox(snap: Snapshot) -> Inbox:
-    """Permissions oldest first, then reviews, failures, and accounts that will return."""
+    """Permissions oldest first, reviews, failures, advice, logins that are lost, dry accounts."""
     names = {row.id: snap.agent_name(row.agent_id) for row in snap.sessions.values()}
     return Inbox(
         asks=[Ask(ask, names.get(ask.session_id, "")) for ask in snap.permissions],
         reviews=[_to_review(snap, request) for request in snap.to_review],
         failed=[task for task in snap.tasks.values() if task.state == "failed"],
+        advice=[Advice(row.id or 0, row.at, balancer.sentence(snap, row)) for row in snap.advised],
+        logged_out=[_parked(snap, row) for row in snap.accounts.values() if row.login == "out"],
         parked=[_parked(snap, account) for account in _limited(snap)],
     )
 

@@ -9,6 +9,7 @@ from agents.base import Capabilities
 from app.models import (
     Account,
     Agent,
+    BalancerDecision,
     Check,
     MergeRequest,
     Permission,
@@ -21,7 +22,7 @@ from app.models.base import utc_now
 from app.services import clock, gauges
 from app.services.context import Context
 from app.services.states import agent_state
-from app.store import accounts, agents, merge_requests, repositories, sessions, tasks
+from app.store import accounts, agents, balancing, merge_requests, repositories, sessions, tasks
 
 SPARK_MINUTES = 40
 state_of = agent_state  # the pages say it so
@@ -36,6 +37,7 @@ class Snapshot:
     sessions: dict[int, Session]  # the newest of each agent, by agent id
     tasks: dict[int, Task]  # open ones, in the backlog's order
     permissions: list[Permission]
+    advised: list[BalancerDecision]  # waits for a click, oldest first
     merge_requests: list[MergeRequest]  # open ones
     checks: dict[int, Check]  # the newest of each, by merge request id
     rates: dict[str, list[int]]  # output tokens of the last 40 minutes, by session id
@@ -73,6 +75,7 @@ def take(ctx: Context) -> Snapshot:
             sessions=sessions.latest_by_agent(db),
             tasks={task.id or 0: task for task in tasks.backlog(db)},
             permissions=sessions.open_permissions(db),
+            advised=balancing.advised(db),
             merge_requests=requests,
             checks=merge_requests.latest_checks(db, [row.id or 0 for row in requests]),
             rates=_rates(sessions.usage_since(db, first), first),

@@ -13,7 +13,7 @@ from app.web.deps import Ctx
 from app.web.render import page
 
 router = APIRouter()
-_REGIONS = ("balancer", "accounts", "fleet")
+_REGIONS = ("balancer", "inbox", "accounts", "fleet")
 
 
 @router.get("/throughput")

@@ -8,11 +8,11 @@ from bs4 import BeautifulSoup
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.models import BalancerDecision
+from app.models import Account, BalancerDecision
 from app.models.base import utc_now
 from app.services import balancer
 from app.services.context import Context
-from app.store import balancing
+from app.store import agents, balancing
 from app.web.contexts import throughput
 from tests.app import factories as make
 from tests.app.web import week
@@ -141,9 +141,9 @@ def test_a_decision_is_a_sentence_that_unfolds_to_its_numbers(soup: Soup) -> Non
     assert words(by_hand.select_one("button")).startswith("Undo")
 
 
-def advice(ctx: Context) -> tuple[int, Any]:
-    """Advice to move an idle agent to another account."""
-    home, other = make.account(ctx, "home"), make.account(ctx, "other")
+def advice(ctx: Context) -> tuple[int, Account, Account]:
+    """Advice to move an idle agent to another account: (its id, from, to)."""
+    home, other = (make.account(ctx, name, "scripted", auth="none") for name in ("home", "other"))
     agent = make.agent(ctx, "maple", home)
     decided = BalancerDecision(
         mode="advise",
@@ -155,7 +155,13 @@ def advice(ctx: Context) -> tuple[int, Any]:
         to_account_id=other.id,
         at=utc_now(),
     )
-    return make.save(ctx, decided).id or 0, other
+    return make.save(ctx, decided).id or 0, home, other
+
+
+def account_of(ctx: Context, name: str) -> int | None:
+    with ctx.db.read() as db:
+        agent = agents.by_name(db, name)
+    return agent.account_id if agent else None
 
 
 def state_of(ctx: Context, decision_id: int) -> str:
@@ -166,8 +172,35 @@ def state_of(ctx: Context, decision_id: int) -> str:
 
 
 def test_advice_is_dismissed_once(ctx: Context, post: Post) -> None:
-    decision_id, _ = advice(ctx)
+    decision_id, *_ = advice(ctx)
     assert "Dismissed" in post(f"/balancer/{decision_id}/dismiss").text
     assert state_of(ctx, decision_id) == "dismissed"
     assert post(f"/balancer/{decision_id}/dismiss").status_code == 409
     assert post("/balancer/999/dismiss").status_code == 404
+
+
+def test_advice_waits_in_the_inbox_and_is_applied_and_undone(
+    ctx: Context, post: Post, soup: Soup
+) -> None:
+    decision_id, home, other = advice(ctx)
+    (item,) = soup("/inbox").select("#inbox > [id^=need-advice]")
+    assert "maple: Move to other: why not." in words(item)
+    assert words(item.select_one("button")).startswith("Apply")
+
+    answer = post(f"/balancer/{decision_id}/apply")
+    assert "Done as advised" in answer.text
+    assert 'hx-target="#inbox"' in answer.text
+    assert state_of(ctx, decision_id) == "applied"
+    assert account_of(ctx, "maple") == other.id
+    assert not soup("/inbox").select("[id^=need-advice]")
+
+    assert "Undone" in post(f"/balancer/{decision_id}/undo").text
+    assert account_of(ctx, "maple") == home.id
+    assert state_of(ctx, decision_id) == "undone"
+
+
+def test_an_account_that_is_logged_out_waits_for_the_human(ctx: Context, soup: Soup) -> None:
+    shut = make.account(ctx, "shut", login="out", login_problem="Its login has expired.")
+    make.agent(ctx, "maple", shut)
+    item = soup("/inbox").select_one(f"#need-login-{shut.id}")
+    assert words(item) == "shut maple logged out Its login has expired. Its tasks wait."
