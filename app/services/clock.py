@@ -8,7 +8,8 @@ it was left in. What is noted late changes no time that was counted already. A c
 back takes the time after it away again; the sum is the wall time at every moment.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session as Orm
@@ -41,6 +42,14 @@ def count(db: Orm, session: Session, told: Iterable[tuple[int, datetime, str]]) 
     ]
     _tell(db, session.agent_id, moments)
     session.counted_seq = max(session.counted_seq, session.seq)
+
+
+@contextmanager
+def at_hand(db: Orm, agent_ids: Collection[int]) -> Iterator[None]:
+    """Within it, `count` reads the clocks of these agents once for all."""
+    held = store.of_agents(db, agent_ids)
+    yield
+    held.clear()
 
 
 def observe(ctx: Context, now: datetime | None = None) -> int:
@@ -147,6 +156,8 @@ def _tell(db: Orm, agent_id: int, moments: list[tuple[int, str]]) -> None:
             raise ValueError(f"{state!r} is no state of the clock")
         if clock is None:
             clock = AgentClock(agent_id=agent_id, state=state, since_ms=at, born_ms=at)
+            db.add(clock)
+            db.flush()  # its next session is told of it
         elif state != clock.state:
             if at - clock.since_ms > _KEEP_MS:  # all it has is older than what is kept
                 store.forget(db, agent_id, 0)
@@ -155,7 +166,6 @@ def _tell(db: Orm, agent_id: int, moments: list[tuple[int, str]]) -> None:
             _spread(clock, at, spent)
             clock.state = state
     db.add(clock)
-    db.flush()
     store.add(db, spent)
 
 

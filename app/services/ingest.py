@@ -69,17 +69,19 @@ def store_chunks(ctx: Context, chunks: list[Chunk]) -> set[str]:
         journal.sync(journal_path(ctx, session_id))
     stale: set[str] = set()
     with ctx.db.write() as db:
-        for chunk in chunks:
-            session = sessions.get(db, chunk.session_id)
-            if session is None or session.offset != chunk.offset:
-                stale.add(chunk.session_id)
-                continue
-            effects = _fold_chunk(session, chunk, sessions.payers(db, session.id))
-            db.add(session)
-            db.flush()
-            _store_effects(db, session.id, effects)
-            clock.count(db, session, effects.activities)
-            store_readings(db, effects.quota)
+        ids = {chunk.session_id for chunk in chunks}
+        known, payers = sessions.some(db, ids), sessions.payers_of(db, ids)
+        with clock.at_hand(db, {session.agent_id for session in known.values()}):
+            for chunk in chunks:
+                session = known.get(chunk.session_id)
+                if session is None or session.offset != chunk.offset:
+                    stale.add(chunk.session_id)
+                    continue
+                effects = _fold_chunk(session, chunk, payers.get(session.id, []))
+                clock.count(db, session, effects.activities)
+                db.add(session)
+                _store_effects(db, session.id, effects)
+                store_readings(db, effects.quota)
     return stale
 
 

@@ -1,6 +1,6 @@
 """Queries on the agents' clocks, their minutes, and what they are read from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, update
@@ -28,6 +28,11 @@ def every(db: Orm) -> dict[int, AgentClock]:
 
 def of_agent(db: Orm, agent_id: int) -> AgentClock | None:
     return db.get(AgentClock, agent_id)
+
+
+def of_agents(db: Orm, agent_ids: Collection[int]) -> list[AgentClock]:
+    """In one query; while the list is held `of_agent` asks the database for none of them."""
+    return list(db.exec(select(AgentClock).where(col(AgentClock.agent_id).in_(agent_ids))))
 
 
 def add(db: Orm, spent: Mapping[tuple[int, int, str], int]) -> None:

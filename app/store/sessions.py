@@ -1,5 +1,7 @@
 """Queries on sessions, their journal index, messages, permissions and usage."""
 
+from collections.abc import Collection
+
 from sqlalchemy import func
 from sqlmodel import Session as Orm
 from sqlmodel import col, select
@@ -72,10 +74,23 @@ def latest_by_agent(db: Orm) -> dict[int, Session]:
     return {session.agent_id: session for session in db.exec(rows)}
 
 
+def some(db: Orm, ids: Collection[str]) -> dict[str, Session]:
+    """Sessions by id, in one query."""
+    return {row.id: row for row in db.exec(select(Session).where(col(Session.id).in_(ids)))}
+
+
+def payers_of(db: Orm, ids: Collection[str]) -> dict[str, list[SessionAccount]]:
+    """Which accounts paid for these sessions, each in the order of its records."""
+    found: dict[str, list[SessionAccount]] = {}
+    wanted = select(SessionAccount).where(col(SessionAccount.session_id).in_(ids))
+    for row in db.exec(wanted.order_by(col(SessionAccount.first_seq))):
+        found.setdefault(row.session_id, []).append(row)
+    return found
+
+
 def payers(db: Orm, session_id: str) -> list[SessionAccount]:
-    """Which accounts paid for the session, in the order of its records."""
-    wanted = select(SessionAccount).where(SessionAccount.session_id == session_id)
-    return list(db.exec(wanted.order_by(col(SessionAccount.first_seq))))
+    """The same of one session."""
+    return payers_of(db, [session_id]).get(session_id, [])
 
 
 def charge(db: Orm, session: Session) -> None:
