@@ -151,17 +151,21 @@ def undo(ctx: Context, decision_id: int) -> BalancerDecision:
         raise Conflict("Nothing was moved by this decision, so there is nothing to move back.")
     if agent is None or home is None:
         raise Conflict("Its agent or account is gone, so it cannot go back.")
-    if _takes_back_wish(ctx, row):
-        pass  # it had not begun
-    elif row.action == "move" and row.settled_at is None:
+    if not _takes_back_wish(ctx, row):
+        _send_back(ctx, row, agent, home)
+    _settle(ctx, decision_id, ("applied", "undone"), "undone")
+    _publish(ctx)
+    return _again(ctx, decision_id)
+
+
+def _send_back(ctx: Context, row: BalancerDecision, agent: Agent, home: Account) -> None:
+    """The agent has moved, or will when its turn ends."""
+    if row.action == "move" and row.settled_at is None:
         moves.call_off(ctx, agent=agent.name)
     elif agent.account_id != row.to_account_id:
         raise Conflict(f"{agent.name} has gone elsewhere since; move it by hand.")
     else:
         moves.move_agent(ctx, agent=agent.name, account=home.name, reason="You undid a decision.")
-    _settle(ctx, decision_id, ("applied", "undone"), "undone")
-    _publish(ctx)
-    return _again(ctx, decision_id)
 
 
 def expire(ctx: Context, now: datetime | None = None) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session as Orm
-from sqlmodel import select
+from sqlmodel import col, select
 
 from agents.registry import driver
 from app.bench.simulator.load import WEEK_HOURS, Job, Plan, World
@@ -34,7 +34,7 @@ class Recorded:
 def recorded(db: Orm, now: datetime) -> Recorded:
     """The recorded tasks from the Monday before the first one; ValueError where there are none."""
     left_out: list[str] = []
-    tasks = list(db.exec(select(Task).order_by(Task.id)))  # type: ignore[arg-type]
+    tasks = list(db.exec(select(Task).order_by(col(Task.id))))
     spent = _spent(db)
     begun = [task for task in tasks if spent.get(task.id or 0)]
     if not begun:
@@ -52,9 +52,7 @@ def recorded(db: Orm, now: datetime) -> Recorded:
 
 def _spent(db: Orm) -> dict[int, tuple[float, int]]:
     """Dollars and busy minutes of each task; models without a price count no dollars."""
-    rows = db.exec(
-        select(Session.task_id, UsageMinute).join(Session, UsageMinute.session_id == Session.id)  # type: ignore[arg-type]
-    )
+    rows = db.exec(select(Session.task_id, UsageMinute).where(UsageMinute.session_id == Session.id))
     dollars: dict[int, float] = defaultdict(float)
     minutes: dict[int, set[int]] = defaultdict(set)
     for task_id, row in rows:
