@@ -32,7 +32,7 @@ def settle(ctx: Context) -> bool:
             task = tasks.get(db, session.task_id)
             if account is None or task is None or not _is_newest(db, session):
                 continue
-            if _is_news(account, session):
+            if _is_news(account, session, task):
                 lose(db, account, session.error_message)
                 lost.add(account.id or 0)
             if account.login == "out":
@@ -75,9 +75,14 @@ def _is_newest(db: Orm, session: Session) -> bool:
     return sessions.of_task(db, session.task_id)[0].id == session.id
 
 
-def _is_news(account: Account, session: Session) -> bool:
+def _is_news(account: Account, session: Session, task: Task) -> bool:
+    """Whether this refusal was not yet taken: a task that was parked for it is not `failed`.
+
+    A program's own "logged in" of about the same second proves nothing against the service.
+    """
     asked_at = account.probed_at
-    return account.login != "out" and (asked_at is None or asked_at < session.activity_at)
+    is_since = asked_at is None or asked_at < session.activity_at
+    return account.login != "out" and (is_since or task.state == "failed")
 
 
 def _park(db: Orm, session: Session, task: Task, account: Account) -> bool:

@@ -15,7 +15,11 @@ def done(request: Request, notice: str, *names: str) -> HTMLResponse:
     ctx: Context = request.app.state.ctx
     said = fragment("_notice.html", level="info", text=notice)
     html = f'<hx-partial hx-target="#notice" hx-swap="innerHTML">{said}</hx-partial>'
-    return HTMLResponse(html + regions.draw(ctx, ("strip", *names)))
+    # The live update may have replaced the form before this answer came; htmx drops what is for
+    # an element that is gone, so the answer names a place that stays.
+    return HTMLResponse(
+        html + regions.draw(ctx, ("strip", *names)), headers={"HX-Retarget": "#notice"}
+    )
 
 
 def go(url: str) -> Response:

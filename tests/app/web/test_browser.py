@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from agents import events as ev
 from agents.events import Record
@@ -289,6 +289,22 @@ def test_an_approval_by_key_is_for_the_commit_on_the_page(
         request = merge_requests.get(db, 2)
     assert request is not None
     assert request.approved_sha == request.head_sha
+
+
+def test_an_answer_that_comes_after_the_live_update_is_shown(
+    gallery_house: Context, served: Served, visit: Page
+) -> None:
+    assert gallery_house
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        expect(visit.locator("#review-head .m-approved")).to_have_text("approved")
+        route.fulfill(response=answer)
+
+    visit.goto(f"{served.url}/reviews/2")
+    visit.route("**/reviews/2/approve", late)
+    visit.keyboard.press("a")  # its button is gone with the update, before the answer is there
+    expect(visit.locator("#notice")).to_contain_text("Approved")
 
 
 def test_a_refused_deed_says_why(gallery_house: Context, served: Served, visit: Page) -> None:
