@@ -65,7 +65,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def test_it_goes_up_down_and_up_again(url: str) -> None:
     upgrade(url)
-    assert current(url) == head() == "0003"
+    assert current(url) == head() == "0004"
     downgrade(url)
     assert current(url) == ""
     assert tables(url) == {"alembic_version"}

@@ -23,7 +23,7 @@ from app.errors import NotFound
 from app.models import Check, MergeRequest
 from app.services import diffs
 from app.services import reviews as services
-from app.store import merge_requests
+from app.store import merge_requests, radar
 
 router = APIRouter(route_class=ApiRoute, responses=RESPONSES, tags=["reviews"])
 
@@ -111,4 +111,5 @@ def _row(db: Orm, row: MergeRequest, check: Check | None) -> dict[str, Any]:
         **row.model_dump(),
         "agent": agent_names(db).get(row.agent_id),
         "check": check.state if check else "",
+        "overlaps": radar.overlaps(radar.get(db, row.repository_id, row.base_branch), row),
     }

@@ -27,6 +27,9 @@ class Task(SQLModel, table=True):
     after: list[int] = json_field(list)  # tasks that must be done before
     models: list[str] = json_field(list)  # that may do it; [] = any
     may_overflow: bool = False  # may be paid by use, on a key
+    label: str = ""  # a kind of work, in the human's own word: what the record is kept by
+    care: str = ""  # glance | read | study: at least this much; "" = as its paths say
+    contest_id: int | None = Field(default=None, foreign_key="contest.id", index=True)
     wanted_account_id: int | None = Field(default=None, foreign_key="account.id")
     wanted_agent_id: int | None = Field(default=None, foreign_key="agent.id")
     agent_id: int | None = Field(default=None, foreign_key="agent.id", index=True)

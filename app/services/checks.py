@@ -32,6 +32,7 @@ def queue_check(ctx: Context, merge_request_id: int) -> None:
     scene = request_scene(ctx, merge_request_id)
     request, clones = scene.request, scene.clones
     row = Check(
+        repository_id=request.repository_id,
         merge_request_id=merge_request_id,
         head_sha=request.head_sha,
         base_sha=request.base_sha,
@@ -90,9 +91,9 @@ def _claim(ctx: Context, check_id: int) -> tuple[Check, MergeRequest] | None:
         check = db.get(Check, check_id)
         if check is None or check.state != "queued":
             return None
-        request = merge_requests.get(db, check.merge_request_id)
+        request = merge_requests.get(db, check.merge_request_id or 0)
         if request is None or request.tree_sha != check.tree_sha:
-            check.state, check.output_tail = "none", "Outdated: branch or base moved."
+            check.state, check.output_tail = "stale", "Outdated: branch or base moved."
             db.add(check)
             return None
         check.state, check.started_at = "running", utc_now()

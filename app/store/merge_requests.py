@@ -60,7 +60,7 @@ def latest_check(db: Orm, merge_request_id: int) -> Check | None:
 def latest_checks(db: Orm, merge_request_ids: Sequence[int]) -> dict[int, Check]:
     """The newest check of each, by merge request id."""
     wanted = select(Check).where(col(Check.merge_request_id).in_(merge_request_ids))
-    return {check.merge_request_id: check for check in db.exec(wanted.order_by(col(Check.id)))}
+    return {check.merge_request_id or 0: check for check in db.exec(wanted.order_by(col(Check.id)))}
 
 
 def checks_in(db: Orm, states: Sequence[str]) -> list[Check]:

@@ -23,6 +23,7 @@ from app.models import (
     MergeRequest,
     Permission,
     QuotaReading,
+    Radar,
     Repository,
     Session,
     Task,
@@ -149,6 +150,7 @@ def merge_request(ctx: Context, author: Session | None, work: Task, **more: Any)
 
 def check(ctx: Context, request: MergeRequest, state: str = "passed", **more: Any) -> Check:
     given = {
+        "repository_id": request.repository_id,
         "merge_request_id": request.id,
         "head_sha": request.head_sha,
         "base_sha": request.base_sha,
@@ -158,6 +160,16 @@ def check(ctx: Context, request: MergeRequest, state: str = "passed", **more: An
         "is_sandboxed": True,
     }
     return save(ctx, Check(**given | more))
+
+
+def overlap(ctx: Context, one: MergeRequest, other: MergeRequest, *paths: str) -> None:
+    """The radar's look at two that conflict."""
+    collision = {"one": str(one.id), "other": str(other.id), "kind": "text", "paths": list(paths)}
+    with ctx.db.write() as db:
+        key = (one.repository_id, one.base_branch)
+        row = db.get(Radar, key) or Radar(repository_id=key[0], base_branch=key[1])
+        row.collisions = [*row.collisions, {**collision, "symbols": []}]
+        db.add(row)
 
 
 def comment(ctx: Context, request: MergeRequest, body: str = "Why?", **more: Any) -> Comment:

@@ -81,6 +81,7 @@ def furnish(ctx: Context) -> House:
         db.flush()
         db.add(
             Check(
+                repository_id=repository.id or 0,
                 merge_request_id=request.id or 0,
                 head_sha=HEAD,
                 base_sha="b" * 40,

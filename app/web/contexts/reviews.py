@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from sqlmodel import Session as Orm
 
 from app.errors import NotFound
-from app.models import Agent, Check, Comment, Landing, MergeRequest, Repository, Task
+from app.models import Agent, Check, Comment, Landing, MergeRequest, Radar, Repository, Task
 from app.services import diffs
 from app.services.context import Context
 from app.services.diffs import StoredDiff
-from app.store import agents, merge_requests, repositories, tasks
+from app.store import agents, merge_requests, radar, repositories, tasks
 from app.web.contexts.snapshot import Snapshot
 
 APPROVABLE = ("open", "changes_requested")
@@ -83,7 +83,7 @@ def listing(ctx: Context, snap: Snapshot) -> Reviews:
         closed = merge_requests.closed(db, 30)
     names = {agent.id or 0: agent.name for agent in snap.agents}
     every = snap.merge_requests
-    rows = [_row(request, snap.checks, every, names) for request in every]
+    rows = [_row(request, snap.checks, every, names, snap.radars) for request in every]
     return Reviews(sorted(rows, key=_rank), closed, names)
 
 
@@ -113,7 +113,7 @@ def _read(db: Orm, request: MergeRequest) -> Review:
     if repository is None:
         raise NotFound("The repository of this merge request is gone.")
     return Review(
-        row=_row(request, checks, others, names),
+        row=_row(request, checks, others, names, radar.every(db)),
         repository=repository,
         task=tasks.get(db, request.task_id) if request.task_id else None,
         agent=agents.get(db, request.agent_id) if request.agent_id else None,
@@ -130,11 +130,13 @@ def _row(
     checks: dict[int, Check],
     others: list[MergeRequest],
     names: dict[int, str],
+    radars: dict[tuple[int, str], Radar],
 ) -> ReviewRow:
+    found = radar.overlaps(radars.get((request.repository_id, request.base_branch)), request)
     authors = {other.id: names.get(other.agent_id or 0, "") for other in others}
     overlaps = [
         (overlap["merge_request_id"], authors[overlap["merge_request_id"]], overlap["paths"])
-        for overlap in request.overlaps
+        for overlap in found
         if overlap.get("merge_request_id") in authors
     ]
     paths = [str(conflict.get("path", "")) for conflict in request.conflicts]

@@ -13,6 +13,7 @@ from app.models import (
     Check,
     MergeRequest,
     Permission,
+    Radar,
     Repository,
     Session,
     Task,
@@ -22,7 +23,16 @@ from app.models.base import utc_now
 from app.services import clock, gauges
 from app.services.context import Context
 from app.services.states import agent_state
-from app.store import accounts, agents, balancing, merge_requests, repositories, sessions, tasks
+from app.store import (
+    accounts,
+    agents,
+    balancing,
+    merge_requests,
+    radar,
+    repositories,
+    sessions,
+    tasks,
+)
 
 SPARK_MINUTES = 40
 state_of = agent_state  # the pages say it so
@@ -40,6 +50,7 @@ class Snapshot:
     advised: list[BalancerDecision]  # waits for a click, oldest first
     merge_requests: list[MergeRequest]  # open ones
     checks: dict[int, Check]  # the newest of each, by merge request id
+    radars: dict[tuple[int, str], Radar]  # by repository id and base branch
     rates: dict[str, list[int]]  # output tokens of the last 40 minutes, by session id
     lines: dict[int, list[str]]  # each agent's state in these minutes, "" before its first, by id
     windows: dict[int, list[gauges.WindowGauge]]  # by account id
@@ -78,6 +89,7 @@ def take(ctx: Context) -> Snapshot:
             advised=balancing.advised(db),
             merge_requests=requests,
             checks=merge_requests.latest_checks(db, [row.id or 0 for row in requests]),
+            radars=radar.every(db),
             rates=_rates(sessions.usage_since(db, first), first),
             lines=clock.timelines(db, SPARK_MINUTES, now),
             windows=windows,

@@ -32,7 +32,7 @@ def test_no_reply_is_an_untyped_object(application: FastAPI) -> None:
 
 async def test_health_names_the_version(api: AsyncClient) -> None:
     health = (await api.get("/health")).json()
-    assert (health["status"], health["version"], health["revision"]) == ("ok", __version__, "0003")
+    assert (health["status"], health["version"], health["revision"]) == ("ok", __version__, "0004")
 
 
 async def test_the_fleet_comes_in_one_call(api: AsyncClient, house: House) -> None:

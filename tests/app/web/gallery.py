@@ -256,13 +256,7 @@ def fill(ctx: Context) -> None:
             ended_at=None if state == "running" else now - timedelta(minutes=2),
         )
         made.append(request)
-    with ctx.db.write() as db:
-        made[1].overlaps = [
-            {"merge_request_id": made[4].id, "paths": ["src/resolve/graph.py", "app/settings.py"]}
-        ]
-        made[4].overlaps = [{"merge_request_id": made[1].id, "paths": ["src/resolve/graph.py"]}]
-        db.merge(made[1])
-        db.merge(made[4])
+    make.overlap(ctx, made[1], made[4], "src/resolve/graph.py", "app/settings.py")
     diff = make.stored_diff(
         make.file_diff(
             "src/resolve/graph.py",

@@ -110,7 +110,6 @@ def furnish(ctx: Context, evil: str) -> None:
         ctx, session, task, title=evil, summary=evil, branch=evil, state_reason=evil,
         base_branch=evil,
         conflicts=[{"path": evil, "kind": "content"}],
-        overlaps=[{"merge_request_id": 1, "paths": [evil]}],
     )  # fmt: skip
     make.check(ctx, request, "failed", output_tail=evil, command=evil)
     make.comment(ctx, request, evil, path=evil, line=2)
