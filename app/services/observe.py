@@ -3,6 +3,8 @@
 Their worktrees are looked at through our own index, so nothing of theirs is touched or run.
 """
 
+import msgspec
+
 from app.errors import AppError
 from app.git import gate
 from app.git.leftovers import tree_so_far
@@ -11,7 +13,21 @@ from app.services.context import Context
 from app.services.scene import session_scene, worktree_of
 from app.store import sessions
 
+
+class Work(msgspec.Struct, frozen=True):
+    """What a live session's worktree held when last looked at."""
+
+    head_sha: str
+    tree_sha: str  # with everything uncommitted
+
+
 _seen: dict[str, int] = {}  # session id to the record after which it was last looked at
+_works: dict[str, Work] = {}
+
+
+def works() -> dict[str, Work]:
+    """The live sessions' work as last looked at, by session id; gate.git holds it."""
+    return dict(_works)
 
 
 def observe_sessions(ctx: Context) -> None:
@@ -24,6 +40,7 @@ def observe_sessions(ctx: Context) -> None:
             _observe(ctx, session.id)
     for gone in _seen.keys() - {session.id for session in live}:
         del _seen[gone]
+        _works.pop(gone, None)
 
 
 def _observe(ctx: Context, session_id: str) -> None:
@@ -33,6 +50,7 @@ def _observe(ctx: Context, session_id: str) -> None:
     try:
         tree = tree_so_far(clones, worktree_of(scene))
         head = gate.fetch_branch(clones, scene.agent.name, scene.session.branch)
+        _works[session_id] = Work(head, tree)
         before = diffs.session_diff(ctx, session_id=session_id)
         if before is not None and (before.tree_sha, before.head_sha) == (tree, head):
             return

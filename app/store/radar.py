@@ -12,6 +12,11 @@ def get(db: Orm, repository_id: int, base_branch: str) -> Radar | None:
     return db.get(Radar, (repository_id, base_branch))
 
 
+def bases(db: Orm) -> set[tuple[int, str]]:
+    """Repository id and base branch of every look, without what it saw."""
+    return set(db.exec(select(Radar.repository_id, Radar.base_branch)))
+
+
 def every(db: Orm) -> dict[tuple[int, str], Radar]:
     """All of them, by repository id and base branch."""
     return {(row.repository_id, row.base_branch): row for row in db.exec(select(Radar))}
