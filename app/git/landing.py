@@ -1,15 +1,16 @@
 """Landing: objects to the human's repository, a compare-and-swap of the base, checkouts follow."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from app.errors import BaseMoved, GitError, RepositoryBusy
 from app.git.clones import Clones, locked
-from app.git.names import require_ref
+from app.git.names import path_text, require_ref
 from app.git.repositories import is_dirty
-from app.git.run import require_oid, run_git
+from app.git.run import OID, open_repository, require_oid, run_git
 
 
 class Followed(msgspec.Struct, frozen=True):
@@ -96,6 +97,17 @@ def human_ref(human: Path, ref: str) -> str | None:
     return done.text if done.returncode == 0 else None
 
 
+def human_now(human: Path, ref: str) -> str:
+    """Where the human's branch is at this moment, "" if it is gone; no process where files tell."""
+    from git import SymbolicReference
+
+    with open_repository(human, human=True) as repository, suppress(ValueError):
+        sha = SymbolicReference.dereference_recursive(repository, require_ref(ref))
+        if sha and OID.fullmatch(sha):
+            return sha
+    return human_ref(human, ref) or ""
+
+
 def landed(human: Path, ref: str, sha: str) -> bool:
     """Whether the human's branch holds this commit: did a landing that crashed happen?"""
     done = run_git(
@@ -173,5 +185,5 @@ def _why_dirty(path: Path, commit: str) -> str | None:
     )
     if not done.stdout:
         return None
-    first = os.fsdecode(done.stdout).split("\0")[0]
+    first = path_text(done.stdout.split(b"\0")[0])
     return f"it has uncommitted changes ({first})"

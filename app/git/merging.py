@@ -1,8 +1,7 @@
-"""Merging in gate.git without a checkout: preflight, merge commits, reverts, conflict matrix."""
+"""Merging in gate.git without a checkout: merge commits, reverts, conflicts."""
 
-import os
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -10,10 +9,11 @@ import msgspec
 from app.errors import MergeConflict, NothingToMerge
 from app.git.clones import Clones
 from app.git.gate import is_ancestor
-from app.git.repositories import Identity
+from app.git.names import path_argument, path_text
+from app.git.repositories import QUARTERDECK, Identity
 from app.git.run import require_oid, run_git
 
-Strategy = Literal["merge", "squash"]
+Strategy = Literal["merge", "squash", "rebase"]
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ def merge_tree(clones: Clones, ours: str, theirs: str) -> MergeOutcome:
         git_dir=clones.gate,
         accept=(0, 1),
     )
-    fields = os.fsdecode(done.stdout).split("\0")
+    fields = [path_text(field) for field in done.stdout.split(b"\0")]
     if done.returncode == 0:
         return MergeOutcome(fields[0])
     end = fields.index("", 1)
@@ -66,33 +66,6 @@ def _kinds(fields: list[str]) -> dict[str, str]:
     return kinds
 
 
-def pairwise(clones: Clones, pairs: Iterable[tuple[str, str]]) -> tuple[MergeOutcome, ...]:
-    """Whether each pair of commits merges, in order, by one process; kinds are not told."""
-    asked = [(require_oid(one), require_oid(other)) for one, other in pairs]
-    if not asked:
-        return ()
-    done = run_git(
-        [
-            *("merge-tree", "--write-tree", "--stdin", "--name-only", "--no-messages"),
-            "--allow-unrelated-histories",
-        ],
-        git_dir=clones.gate,
-        stdin="".join(f"{one} {other}\n" for one, other in asked).encode(),
-        timeout_seconds=600,
-    )
-    fields = os.fsdecode(done.stdout).split("\0")
-    outcomes, at = [], 0
-    for _ in asked:
-        is_clean, tree = fields[at] == "1", fields[at + 1]
-        end = fields.index("", at + 2)
-        conflicts = tuple(Conflict(path, "contents") for path in fields[at + 2 : end])
-        outcomes.append(
-            MergeOutcome(tree if is_clean else None, conflicts, "" if is_clean else tree)
-        )
-        at = end + 1
-    return tuple(outcomes)
-
-
 def commit_tree(
     clones: Clones,
     tree: str,
@@ -110,18 +83,18 @@ def commit_tree(
         git_dir=clones.gate,
         stdin=(message.replace("\0", "").rstrip("\n") + "\n").encode("utf-8", "replace"),
         env={
-            "GIT_AUTHOR_NAME": _plain(author.name),
-            "GIT_AUTHOR_EMAIL": _plain(author.email),
+            "GIT_AUTHOR_NAME": plain_name(author.name),
+            "GIT_AUTHOR_EMAIL": plain_name(author.email),
             "GIT_AUTHOR_DATE": stamp,
-            "GIT_COMMITTER_NAME": _plain(who.name),
-            "GIT_COMMITTER_EMAIL": _plain(who.email),
+            "GIT_COMMITTER_NAME": plain_name(who.name),
+            "GIT_COMMITTER_EMAIL": plain_name(who.email),
             "GIT_COMMITTER_DATE": stamp,
         },
     )
     return done.text
 
 
-def _plain(text: str) -> str:
+def plain_name(text: str) -> str:
     """Git strips what can't stand in an identity line, and refuses an empty rest."""
     return "".join(c for c in text if c.isprintable() and c not in "<>").strip(" .,;:") or "unknown"
 
@@ -134,36 +107,58 @@ def merge_commit(
     author: Identity,
     at: datetime,
     *,
-    strategy: Strategy = "merge",
+    squash: bool = False,
     committer: Identity | None = None,
 ) -> str:
     """The commit that puts `head` onto `base`; deterministic. MergeConflict, NothingToMerge."""
+    tree = merged_tree(clones, base, head)
+    if squash and tree == tree_of(clones, base):
+        raise NothingToMerge
+    parents = (base,) if squash else (base, head)
+    return commit_tree(clones, tree, parents, message, author, at, committer)
+
+
+def merged_tree(clones: Clones, base: str, head: str) -> str:
+    """The tree that `head` merged into `base` gives. MergeConflict, NothingToMerge."""
     if is_ancestor(clones, head, base):
         raise NothingToMerge
-    outcome = merge_tree(clones, base, head)
-    if outcome.tree is None:
-        raise MergeConflict(tuple(conflict.path for conflict in outcome.conflicts))
-    if strategy == "squash" and outcome.tree == tree_of(clones, base):
-        raise NothingToMerge
-    parents = (base, head) if strategy == "merge" else (base,)
-    return commit_tree(clones, outcome.tree, parents, message, author, at, committer)
+    return _clean(merge_tree(clones, base, head))
 
 
 def revert_commit(
-    clones: Clones, landed: str, base: str, message: str, author: Identity, at: datetime
+    clones: Clones,
+    landed: str,
+    base: str,
+    message: str,
+    author: Identity,
+    at: datetime,
+    *,
+    before: str | None = None,
 ) -> str:
-    """A commit on `base` that takes back what `landed` changed against its first parent."""
+    """A commit on `base` that takes back what came from `before` to `landed`.
+
+    Without `before` that is what `landed` changed against its first parent.
+    """
+    trees = [tree_of(clones, commit) for commit in (landed, base, before or landed + "^1")]
+    tree = _clean(merge_trees(clones, *trees))
+    if tree == trees[1]:
+        raise NothingToMerge
+    return commit_tree(clones, tree, (base,), message, author, at)
+
+
+def merge_trees(clones: Clones, fork: str, ours: str, theirs: str) -> MergeOutcome:
+    """Merge two trees that both came from `fork`, whatever their commits' history is."""
     # three synthetic commits give merge-tree the merge base it needs (`--merge-base` is git 2.40)
-    before = tree_of(clones, require_oid(landed) + "^1")
-    root = commit_tree(clones, tree_of(clones, landed), (), "landed", author, at)
-    ours = commit_tree(clones, tree_of(clones, base), (root,), "ours", author, at)
-    theirs = commit_tree(clones, before, (root,), "before", author, at)
-    outcome = merge_tree(clones, ours, theirs)
+    who, at = QUARTERDECK, datetime.fromtimestamp(0, UTC)
+    root = commit_tree(clones, fork, (), "fork", who, at)
+    sides = [commit_tree(clones, tree, (root,), "side", who, at) for tree in (ours, theirs)]
+    return merge_tree(clones, *sides)
+
+
+def _clean(outcome: MergeOutcome) -> str:
     if outcome.tree is None:
         raise MergeConflict(tuple(conflict.path for conflict in outcome.conflicts))
-    if outcome.tree == tree_of(clones, base):
-        raise NothingToMerge
-    return commit_tree(clones, outcome.tree, (base,), message, author, at)
+    return outcome.tree
 
 
 def tree_of(clones: Clones, commit: str) -> str:
@@ -178,8 +173,9 @@ def conflict_hunks(clones: Clones, outcome: MergeOutcome, limit_characters: int 
     pieces: list[str] = []
     for conflict in outcome.conflicts:
         pieces.append(f"## {conflict.path} ({conflict.kind})")
+        name = path_argument(conflict.path)
         done = run_git(
-            ["cat-file", "blob", f"{require_oid(outcome.marked_tree)}:{conflict.path}"],
+            ["cat-file", "blob", f"{require_oid(outcome.marked_tree)}:{name}"],
             git_dir=clones.gate,
             accept=(0, 128),
             limit_bytes=4 << 20,

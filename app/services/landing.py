@@ -1,162 +1,225 @@
-"""Landing: an approved, checked merge request becomes the new base. Intent, swap, done.
+"""Landing: a train's checked steps become the new base. Intent, swap, done.
 
-The commit's id is fixed before the base moves, so after a crash ancestry tells whether it did.
+The commits' ids are fixed before the base moves, so after a crash ancestry tells whether it did.
 """
 
-from app.errors import AppError, BaseMoved, BranchVanished, MergeConflict, NothingToMerge
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session as Orm
+
+from app.errors import AppError, BaseMoved
 from app.git import landing as git_landing
-from app.git import merging
 from app.git.cloning import recover, sync
-from app.git.config import read_config
 from app.git.names import full_ref
-from app.git.repositories import inspect
-from app.models import Landing, MergeRequest, Session, Task
+from app.git.repositories import require_there
+from app.models import Batch, Check, Landing, Repository, Session, Task
 from app.models.base import utc_now
-from app.services import preflight, returns
+from app.services import publishing, returns
+from app.services.boarding import PASSING, is_riding
 from app.services.context import Context
 from app.services.ledger import record
 from app.services.repositories import clones_of
-from app.services.scene import RequestScene, request_scene
-from app.store import merge_requests, repositories, sessions
+from app.store import batches, merge_requests, repositories, sessions
 
 
-def land_approved(ctx: Context) -> int:
-    """Land what is approved and passes its check, oldest first; returns how many landed."""
+def land(ctx: Context, batch_id: int) -> None:
+    """Land the first `good` steps of a train. May be repeated, also after a crash at any point.
+
+    Where git can't do it now (another git holds the base) the intent stands, with the reason.
+    """
+    if not _intend(ctx, batch_id):
+        return
     with ctx.db.read() as db:
-        approved = [r for r in merge_requests.open_ones(db) if r.state == "approved"]
-    landed = 0
-    for request in approved:
-        try:
-            landed += _land(ctx, request.id or 0)
-        except AppError as error:
-            _hold(ctx, request.id or 0, str(error))
-    return landed
+        train = batches.get(db, batch_id)
+        repository = repositories.get(db, train.repository_id) if train else None
+    if train is None or repository is None or train.state != "landing":
+        return
+    clones = clones_of(ctx, repository)
+    head = train.steps[train.good - 1]["commit_sha"]
+    ref = full_ref(train.base_branch)
+    try:
+        require_there(clones.human)
+        if not git_landing.landed(clones.human, ref, head):
+            git_landing.land(clones, ref, head, train.base_sha)
+        why_not = ""
+    except BaseMoved as error:
+        why_not = str(error)
+    except AppError as error:
+        _say(ctx, train, str(error))
+        return
+    _settle(ctx, repository, train, why_not)
+
+
+def end_train(ctx: Context, batch_id: int, state: str, reason: str) -> None:
+    """The train ends without moving the base; its members stay what they are."""
+    with ctx.db.write() as db:
+        ended = batches.change_state(
+            db, batch_id, ("checking",), state, state_reason=reason, ended_at=utc_now()
+        )
+    if ended:
+        ctx.publish("reviews", "fleet", "wake")
 
 
 def recover_landings(ctx: Context) -> None:
     """On boot: finish or void every intent that a crash left behind; running it twice is safe."""
     with ctx.db.read() as db:
-        intents = merge_requests.landings_in(db, ("intended",))
-        served = repositories.every(db)
-    for repository in served:
+        served = {repository.id: repository for repository in repositories.every(db)}
+        landing_trains = [train for train in batches.open_trains(db) if train.state == "landing"]
+        alone = [i for i in merge_requests.landings_in(db, ("intended",)) if i.batch_id is None]
+    for repository in served.values():
         recover(clones_of(ctx, repository))
-    for intent in intents:
-        scene = request_scene(ctx, intent.merge_request_id)
-        ref = full_ref(intent.base_branch)
-        if git_landing.landed(scene.clones.human, ref, intent.new_sha):
-            _done(ctx, scene, intent)
+    for train in landing_trains:
+        repository = served[train.repository_id]
+        if Path(repository.path).is_dir():
+            _settle(ctx, repository, train, "The server ended before the base moved.")
+    for intent in alone:  # written by a version that knew no trains
+        with ctx.db.read() as db:
+            request = merge_requests.get(db, intent.merge_request_id)
+        if request is not None and Path(served[request.repository_id].path).is_dir():
+            _close(ctx, served[request.repository_id], [intent])
+            _meet(ctx, served[request.repository_id], intent.base_branch)
+
+
+def evidence(train: Batch, check: Check | None) -> dict[str, Any]:
+    """What the ledger keeps of why a train's step landed or was thrown out."""
+    known = {"check_id": check.id, "check": check.state} if check else {"check": "forced"}
+    return {**known, "batch_id": train.id, "base_sha": train.base_sha}
+
+
+def _intend(ctx: Context, batch_id: int) -> bool:
+    """Write down what will happen; False where the train may not land, which then has ended."""
+    problem = ""
+    with ctx.db.write() as db:
+        train = batches.get(db, batch_id)
+        if train is None or train.state not in ("checking", "landing"):
+            return False
+        if train.state == "landing":
+            return True
+        steps = train.steps[: train.good]
+        if not steps:
+            problem = train.state_reason
+        elif not all(is_riding(db, each) for each in steps):
+            problem = "A member is no longer approved as it was."
+        elif not _may_land(db, train):
+            problem = "Its check has not passed."
         else:
-            _void(ctx, intent, back_to="approved")
-    with ctx.db.write() as db:  # crashed between the state change and the intent row
-        for request in merge_requests.open_ones(db):
-            if (
-                request.state == "landing"
-                and merge_requests.landing_of(db, request.id or 0) is None
-            ):
-                merge_requests.change_state(db, request.id or 0, ("landing",), "approved")
-
-
-def _land(ctx: Context, request_id: int) -> bool:
-    scene = request_scene(ctx, request_id)
-    base = sync(scene.clones).get(scene.request.base_branch)
-    if base is None:
-        raise BranchVanished(scene.request.base_branch)
-    if base != scene.request.base_sha:
-        preflight.preflight(ctx, request_id)
-        scene = request_scene(ctx, request_id)
-    request = scene.request
-    if request.conflicts or not _may_land(ctx, request):
-        return False
-    intent = _intend(ctx, scene)
-    if intent is None:
-        return False
-    try:
-        git_landing.land(
-            scene.clones, full_ref(request.base_branch), intent.new_sha, intent.old_sha
-        )
-    except BaseMoved:
-        _void(ctx, intent, back_to="approved")
-        return False
-    except AppError as error:
-        _void(ctx, intent, back_to="open")
-        _hold(ctx, request_id, str(error))
-        return False
-    _done(ctx, scene, intent)
-    return True
-
-
-def _may_land(ctx: Context, request: MergeRequest) -> bool:
-    """The very tree that would land has passed, or the human said it may land without."""
-    with ctx.db.read() as db:
-        check = merge_requests.latest_check(db, request.id or 0)
-    if request.is_forced:
-        return True
-    if check is None or check.tree_sha != request.tree_sha or check.state in ("queued", "running"):
-        return False
-    if check.state in ("passed", "none"):
-        return True
-    _hold(ctx, request.id or 0, "Its check does not pass on the combined tree.")
+            old = train.base_sha
+            for each in steps:
+                db.add(_intent(train, each, old))
+                merge_requests.change_state(
+                    db, each["merge_request_id"], ("approved",), "landing", state_reason=""
+                )
+                old = each["commit_sha"]
+            batches.change_state(db, batch_id, ("checking",), "landing")
+            return True
+    end_train(ctx, batch_id, "failed" if not steps else "void", problem)
     return False
 
 
-def _intend(ctx: Context, scene: RequestScene) -> Landing | None:
-    """Fix the commit and write down what will happen; None where it is no longer approved."""
-    request = scene.request
+def _intent(train: Batch, step: dict[str, Any], old: str) -> Landing:
+    return Landing(
+        merge_request_id=step["merge_request_id"],
+        batch_id=train.id,
+        base_branch=train.base_branch,
+        old_sha=old,
+        new_sha=step["commit_sha"],
+    )
+
+
+def _may_land(db: Orm, train: Batch) -> bool:
+    """The very tree that would be the base has passed, or the human forces this one alone."""
+    last = train.steps[train.good - 1]
+    check = batches.check_of(db, train.id or 0, last["tree_sha"])
+    if check is not None:
+        return check.state in PASSING
+    request = merge_requests.get(db, last["merge_request_id"])
+    return train.good == 1 and request is not None and request.is_forced
+
+
+def _settle(ctx: Context, repository: Repository, train: Batch, why_not: str) -> None:
+    """Ancestry tells which members landed."""
+    with ctx.db.read() as db:
+        intents = batches.landings(db, train.id or 0)
+    _close(ctx, repository, [intent for intent in intents if intent.state == "intended"])
+    with ctx.db.read() as db:
+        has_landed = any(each.state == "done" for each in batches.landings(db, train.id or 0))
+    if has_landed:
+        _meet(ctx, repository, train.base_branch)
+    with ctx.db.write() as db:
+        batches.change_state(
+            db,
+            train.id or 0,
+            ("landing",),
+            "landed" if has_landed else "void",
+            state_reason=train.state_reason if has_landed else why_not,
+            ended_at=utc_now(),
+        )
+    ctx.publish("reviews", "tasks", "fleet", "wake")
+
+
+def _close(ctx: Context, repository: Repository, intents: list[Landing]) -> None:
+    """Bring intents to their end, each by whether the base holds its commit."""
+    if not intents:
+        return
+    human, ref = clones_of(ctx, repository).human, full_ref(intents[0].base_branch)
+    landed = [i.id for i in intents if git_landing.landed(human, ref, i.new_sha)]
+    note = _follow(human, ref, [i for i in intents if i.id in landed])
+    with ctx.db.write() as db:
+        for intent in intents:
+            row = db.get_one(Landing, intent.id)
+            if row.state != "intended":
+                continue  # another thread was quicker
+            db.add(row)
+            if row.id in landed:
+                row.state, row.done_at, row.note = "done", utc_now(), note
+                _merged(db, row)
+            else:
+                row.state = "void"
+                merge_requests.change_state(
+                    db, row.merge_request_id, ("landing",), "approved", state_reason=""
+                )
+    ctx.publish("reviews", *(f"review:{intent.merge_request_id}" for intent in intents))
+
+
+def _follow(human: Path, ref: str, landed: list[Landing]) -> str:
+    """Clean checkouts of the base come along; the note says of one that does not."""
+    if not landed:
+        return ""
     try:
-        new_sha = _commit(scene)
-    except (MergeConflict, NothingToMerge) as error:
-        _hold(ctx, request.id or 0, str(error))
-        return None
-    intent = Landing(
-        merge_request_id=request.id or 0,
-        base_branch=request.base_branch,
-        old_sha=request.base_sha,
-        new_sha=new_sha,
+        followed = git_landing.follow_checkout(human, ref, landed[0].old_sha, landed[-1].new_sha)
+    except AppError as error:
+        return f"The checkout was not moved: {error}"
+    if not isinstance(followed, git_landing.DirtyCheckout):
+        return ""
+    return f"{followed.path} was not moved: {followed.why}. To follow: {followed.command}"
+
+
+def _merged(db: Orm, landing: Landing) -> None:
+    """The request is merged, its task done, its sessions are over; the ledger says on what."""
+    number = landing.merge_request_id
+    merge_requests.change_state(db, number, ("landing",), "merged")
+    train = batches.get(db, landing.batch_id) if landing.batch_id is not None else None
+    steps = {each["commit_sha"]: each for each in train.steps} if train else {}
+    step = steps.get(landing.new_sha, {})
+    checked = batches.check_of(db, train.id or 0, _last_tree(train)) if train else None
+    record(
+        db,
+        "land",
+        f"merge request {number}",
+        actor="system",
+        sha=landing.new_sha,
+        tree_sha=step.get("tree_sha", ""),
+        evidence=evidence(train, checked) if train else {},
+        detail={"note": step["note"]} if step.get("note") else {},
     )
-    with ctx.db.write() as db:
-        current = merge_requests.get(db, request.id or 0)
-        if current is None or current.approved_sha != request.head_sha:
-            return None
-        if not merge_requests.change_state(db, request.id or 0, ("approved",), "landing"):
-            return None
-        db.add(intent)
-    return intent
+    request = merge_requests.get(db, number)
+    if request is not None and request.task_id is not None:
+        _finish(db.get(Task, request.task_id), sessions.of_task(db, request.task_id))
 
 
-def _commit(scene: RequestScene) -> str:
-    request = scene.request
-    rules = read_config(scene.clones, request.base_sha)
-    return merging.merge_commit(
-        scene.clones,
-        request.base_sha,
-        request.head_sha,
-        f"Merge #{request.id}: {request.title}\n\n{request.summary}".strip(),
-        inspect(scene.clones.human, request.base_branch).identity,
-        request.decided_at or utc_now(),
-        strategy=rules.merge,
-    )
-
-
-def _done(ctx: Context, scene: RequestScene, intent: Landing) -> None:
-    request, human = scene.request, scene.clones.human
-    ref = full_ref(intent.base_branch)
-    followed = git_landing.follow_checkout(human, ref, intent.old_sha, intent.new_sha)
-    note = ""
-    if isinstance(followed, git_landing.DirtyCheckout):
-        note = f"{followed.path} was not moved: {followed.why}. To follow: {followed.command}"
-    with ctx.db.write() as db:
-        row = db.get(Landing, intent.id)
-        if row is None or row.state == "done":
-            return
-        row.state, row.done_at, row.note = "done", utc_now(), note
-        db.add(row)
-        merge_requests.change_state(db, request.id or 0, ("landing",), "merged")
-        record(db, "land", f"merge request {request.id}", actor="system", sha=intent.new_sha)
-        if request.task_id is not None:
-            _finish(db.get(Task, request.task_id), sessions.of_task(db, request.task_id))
-    sync(scene.clones)
-    ctx.publish("reviews", f"review:{request.id}", "tasks", "fleet", "wake")
-    preflight.refresh_after_move(ctx, request.repository_id, intent.base_branch)
+def _last_tree(train: Batch) -> str:
+    return str(train.steps[train.good - 1]["tree_sha"])
 
 
 def _finish(task: Task | None, of_task: list[Session]) -> None:
@@ -166,19 +229,19 @@ def _finish(task: Task | None, of_task: list[Session]) -> None:
         returns.end_session(session)
 
 
-def _void(ctx: Context, intent: Landing, *, back_to: str) -> None:
-    with ctx.db.write() as db:
-        row = db.get(Landing, intent.id)
-        if row is not None and row.state == "intended":
-            row.state = "void"
-            db.add(row)
-        merge_requests.change_state(db, intent.merge_request_id, ("landing",), back_to)
+def _meet(ctx: Context, repository: Repository, base_branch: str) -> None:
+    """Our clones and the remote meet the base that moved; `refreshing` sees to what is open."""
+    try:
+        base = sync(clones_of(ctx, repository)).get(base_branch)
+    except AppError:
+        return  # the next train meets the trouble, and says so
+    if base is not None:
+        publishing.push_base(ctx, repository.id or 0, base_branch)
 
 
-def _hold(ctx: Context, request_id: int, reason: str) -> None:
-    """Back to the human, with the reason."""
+def _say(ctx: Context, train: Batch, problem: str) -> None:
+    if problem == train.state_reason:
+        return
     with ctx.db.write() as db:
-        merge_requests.change_state(
-            db, request_id, ("approved",), "open", state_reason=reason, approved_sha=""
-        )
-    ctx.publish("reviews", f"review:{request_id}", "fleet")
+        batches.change_state(db, train.id or 0, ("landing",), "landing", state_reason=problem)
+    ctx.publish("reviews")
