@@ -12,7 +12,7 @@ from app.errors import GitError
 from app.git.box import Box
 from app.git.clones import Clones
 from app.git.merging import commit_tree
-from app.git.repositories import Identity
+from app.git.repositories import QUARTERDECK
 from app.git.run import require_oid, run_git
 from app.git.tree import remove_tree
 
@@ -48,8 +48,8 @@ def _as_commit(clones: Clones, oid: str) -> str:
         return oid
     if kind != "tree":
         raise GitError(f"{oid[:12]} is neither a commit nor a tree.")
-    who = Identity("Quarterdeck", "quarterdeck@localhost")
-    return commit_tree(clones, oid, (), "The tree under check", who, datetime.fromtimestamp(0, UTC))
+    at = datetime.fromtimestamp(0, UTC)
+    return commit_tree(clones, oid, (), "The tree under check", QUARTERDECK, at)
 
 
 def _copy_commit(clones: Clones, commit: str, git_dir: Path) -> None:
