@@ -32,6 +32,12 @@ _SHAPES = {
     b"AIza": rb"[0-9A-Za-z_-]{35}",
     b"xoxb-": rb"[0-9A-Za-z-]{10,}",
     b"xoxp-": rb"[0-9A-Za-z-]{10,}",
+    b"sk_live_": rb"[0-9A-Za-z]{20,}",
+    b"rk_live_": rb"[0-9A-Za-z]{20,}",
+    b"npm_": rb"[0-9A-Za-z]{36}(?![0-9A-Za-z])",
+    b"pypi-AgEI": rb"[0-9A-Za-z_-]{50,}",
+    b"GOCSPX-": rb"[0-9A-Za-z_-]{20,}",
+    b"AGE-SECRET-KEY-1": rb"[0-9A-Z]{50,}",
 }
 _PEM = rb"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)-----END [A-Z ]*PRIVATE KEY-----"
 
@@ -50,6 +56,18 @@ def _shape(prefix: bytes, rest: bytes) -> re.Pattern[bytes]:
 _PATTERNS = [*((k, _shape(k, v)) for k, v in _SHAPES.items()), (b"-----BEGIN ", re.compile(_PEM))]
 _PREFIXES = [prefix.decode() for prefix in _SHAPES]
 _UNFINISHED = re.compile("(?:" + "|".join(map(re.escape, _PREFIXES)) + r")[A-Za-z0-9_-]*\Z")
+
+
+def shapes_in(text: str) -> list[str]:
+    """The prefixes of what is shaped like a key in a text; documented examples do not count."""
+    raw = text.encode("utf-8", "replace")
+    return [
+        prefix.decode()
+        for prefix, pattern in _PATTERNS
+        if prefix in raw
+        and any(b"EXAMPLE" not in found[0] for found in pattern.finditer(raw))
+        and prefix.decode() in _PREFIXES
+    ]
 
 
 class Redactor:
