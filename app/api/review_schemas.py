@@ -8,18 +8,28 @@ from pydantic import Field
 from app.api.schemas import Given, View
 
 
-class CheckView(View):
-    """The repository's check command, run on the combined tree."""
+class RunView(View):
+    """One run of the command on a tree."""
 
+    id: int
+    run: int = Field(description="2 is the first rerun.")
     state: str
-    command: str
     exit_code: int | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class CheckView(RunView):
+    """The repository's check command, run on the combined tree for one who asked."""
+
+    command: str
     output_tail: str
     is_sandboxed: bool
     head_sha: str
     base_sha: str
+    tree_sha: str
+    same_as_id: int | None = Field(description="The check that ran the same tree for both.")
     created_at: datetime
-    ended_at: datetime | None
 
 
 class CommentView(View):
@@ -27,6 +37,7 @@ class CommentView(View):
     head_sha: str
     path: str
     line: int | None
+    line_now: int | None = Field(None, description="At the present head; null: the line is gone.")
     side: str
     body: str
     is_sent: bool
@@ -39,6 +50,17 @@ class LandingView(View):
     new_sha: str
     note: str
     done_at: datetime | None
+
+
+class RoundView(View):
+    """One state of its branch."""
+
+    number: int
+    head_sha: str
+    merge_base_sha: str
+    is_rewritten: bool = Field(description="It does not hold the commits of the round before.")
+    why: str = Field(description="What asked for it.")
+    created_at: datetime
 
 
 class ReviewRowView(View):
@@ -61,6 +83,20 @@ class ReviewRowView(View):
     deletions: int
     files: int
     check: str = Field(description="State of the newest check, empty where there is none.")
+    after: list[int] = Field(description="Merge requests that land before it.")
+    waits_for_check: bool = Field(description="Approved for when its checks pass.")
+    rank: float | None = Field(description="Open ones: more is decided first.")
+    rank_reasons: list[dict[str, Any]] = Field(description="They add up: name, points, says.")
+    care: str = Field(description="How closely to look: glance, read, study; empty: unassessed.")
+    care_reasons: list[dict[str, Any]]
+    risks: list[dict[str, Any]] = Field(description="Heaviest first: kind, points, says, paths.")
+    sizes: dict[str, Any] = Field(description="By kind of file: files, additions, deletions.")
+    intent: str
+    languages: dict[str, Any]
+    areas: list[str]
+    cost_usd: float | None = Field(description="At list price; null: unknown.")
+    output_tokens: int
+    waiters: list[str] = Field(description="What comes after it, in words.")
     reverts_id: int | None
     created_at: datetime
     updated_at: datetime
@@ -74,6 +110,9 @@ class ReviewView(ReviewRowView):
     latest_check: CheckView | None
     comments: list[CommentView]
     landing: LandingView | None
+    rounds: list[RoundView]
+    pull_url: str
+    snapshot_ref: str = Field(description="Where a rejected branch is kept, in our repository.")
 
 
 class LineView(View):
@@ -121,6 +160,21 @@ class DiffView(View):
     commits: list[CommitView]
     files: list[FileDiffView]
     is_cut: bool
+    since_sha: str = Field(description="Of an interdiff: the head that was looked at last.")
+    unmerged: list[str] = Field(description="Of an interdiff: the base's changes are in these too.")
+
+
+class FileSeen(View):
+    path: str
+    state: str = Field(description="new, changed since it was shown, shown, ticked.")
+
+
+class SeenView(View):
+    """What was looked at, and what its care level still asks for."""
+
+    care: str
+    files: list[FileSeen]
+    missing: list[str] = Field(description="Still to be shown (read) or ticked (study).")
 
 
 class Verdict(Given):
@@ -129,6 +183,9 @@ class Verdict(Given):
 
 class Approval(Verdict):
     force: bool = Field(False, description="Land it although its check did not pass.")
+    after: list[int] = Field([], description="Merge requests that have to land before it.")
+    when_checks_pass: bool = Field(False, description="Wait for its check, though it failed now.")
+    bulk: bool = Field(False, description="Decided together with others; never of care study.")
 
 
 class Rejection(Verdict):
@@ -137,6 +194,15 @@ class Rejection(Verdict):
 
 class ChangesWanted(Verdict):
     body: str = Field("", description="Said besides the comments that are not sent yet.")
+
+
+class SeenGiven(Verdict):
+    paths: list[str] | None = Field(None, description="Of the diff; left out: all of them.")
+    ticked: bool = Field(False, description="Not only shown: you have read them.")
+
+
+class Unticked(Verdict):
+    paths: list[str]
 
 
 class CommentGiven(Verdict):

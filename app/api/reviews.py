@@ -14,56 +14,94 @@ from app.api.review_schemas import (
     CommentGiven,
     CommentView,
     DiffView,
+    FileSeen,
     LandingView,
     Rejection,
     ReviewRowView,
     ReviewView,
+    RoundView,
+    SeenGiven,
+    SeenView,
+    Unticked,
 )
 from app.errors import NotFound
-from app.models import Check, MergeRequest
-from app.services import diffs
+from app.models import MergeRequest
+from app.models.base import utc_now
+from app.services import deciding, diffs, ranking, rounds, seen, verdicts
 from app.services import reviews as services
-from app.store import merge_requests, radar
+from app.services.comment_lines import lines_now
+from app.services.rank_rules import rank
+from app.store import checks, merge_requests, radar
 
 router = APIRouter(route_class=ApiRoute, responses=RESPONSES, tags=["reviews"])
 
 
-@router.get("/reviews", summary="Open merge requests oldest first, or the closed ones newest first")
+@router.get("/reviews", summary="Open merge requests as ranked, or the closed ones newest first")
 def list_reviews(ctx: Ctx, closed: bool = False, limit: int = 50) -> list[ReviewRowView]:
     with ctx.db.read() as db:
         if closed:
-            rows = merge_requests.closed(db, max(1, min(limit, 1000)))
+            rows = _rows(db, merge_requests.closed(db, max(1, min(limit, 1000))))
         else:
-            rows = merge_requests.open_ones(db)
-        checks = merge_requests.latest_checks(db, [row.id or 0 for row in rows])
-        return [
-            ReviewRowView.model_validate(_row(db, row, checks.get(row.id or 0))) for row in rows
-        ]
+            rows = _rows(db, merge_requests.open_ones(db))
+            rows.sort(key=lambda row: (-row["rank"], row["id"]))
+        return [ReviewRowView.model_validate(row) for row in rows]
 
 
 @router.get("/reviews/{merge_request_id}", summary="One merge request")
 def show_review(ctx: Ctx, merge_request_id: int) -> ReviewView:
     with ctx.db.read() as db:
-        row = _existing(db, merge_request_id)
+        row = merge_requests.existing(db, merge_request_id)
         check = merge_requests.latest_check(db, merge_request_id)
         landing = merge_requests.landing_of(db, merge_request_id)
         comments = merge_requests.comments(db, merge_request_id)
+        now = lines_now(ctx, row, comments)
         more = {
             "latest_check": CheckView.model_validate(check) if check else None,
-            "comments": [CommentView.model_validate(comment) for comment in comments],
+            "comments": [{**c.model_dump(), "line_now": now.get(c.id or 0)} for c in comments],
             "landing": LandingView.model_validate(landing) if landing else None,
+            "rounds": [RoundView.model_validate(each) for each in rounds.of(db, merge_request_id)],
         }
-        return ReviewView.model_validate({**_row(db, row, check), **more})
+        return ReviewView.model_validate({**_rows(db, [row])[0], **more})
 
 
 @router.get("/reviews/{merge_request_id}/diff", summary="Its commits and its diff")
 def show_diff(ctx: Ctx, merge_request_id: int) -> DiffView:
     with ctx.db.read() as db:
-        _existing(db, merge_request_id)
+        merge_requests.existing(db, merge_request_id)
     diff = diffs.stored_diff(ctx, merge_request_id=merge_request_id)
     if diff is None:
         raise NotFound("The diff of this commit is not computed yet; try again in a moment.")
     return DiffView.model_validate(diff)
+
+
+@router.get("/reviews/{merge_request_id}/since", summary="What changed since you last looked")
+def show_since(ctx: Ctx, merge_request_id: int) -> DiffView:
+    with ctx.db.read() as db:
+        merge_requests.existing(db, merge_request_id)
+    diff = diffs.since_seen(ctx, merge_request_id=merge_request_id)
+    if diff is None:
+        raise NotFound("You looked at no earlier state of it, so all of it is new.")
+    return DiffView.model_validate(diff)
+
+
+@router.get("/reviews/{merge_request_id}/seen", summary="What you looked at, what is still to see")
+def show_seen(ctx: Ctx, merge_request_id: int) -> SeenView:
+    with ctx.db.read() as db:
+        gate = deciding.gate(ctx, db, merge_requests.existing(db, merge_request_id))
+    files = [FileSeen(path=path, state=state) for path, state in gate.states.items()]
+    return SeenView(care=gate.care, files=files, missing=list(gate.missing))
+
+
+@router.post("/reviews/{merge_request_id}/seen", summary="You were shown files of it, or read them")
+def note_seen(ctx: Ctx, merge_request_id: int, given: SeenGiven) -> SeenView:
+    seen.note(ctx, merge_request_id=merge_request_id, **given.model_dump())
+    return show_seen(ctx, merge_request_id)
+
+
+@router.post("/reviews/{merge_request_id}/untick", summary="Take ticks back")
+def untick(ctx: Ctx, merge_request_id: int, given: Unticked) -> SeenView:
+    seen.untick(ctx, merge_request_id=merge_request_id, **given.model_dump())
+    return show_seen(ctx, merge_request_id)
 
 
 @router.post("/reviews/{merge_request_id}/approve", summary="Approve this commit for landing")
@@ -91,25 +129,34 @@ def comment(ctx: Ctx, merge_request_id: int, given: CommentGiven) -> CommentView
     return CommentView.model_validate(row)
 
 
-@router.post("/reviews/{merge_request_id}/undo", summary="Offer the revert of a merged one")
+@router.post("/reviews/{merge_request_id}/undo", summary="Take the verdict back, or the merge")
 def undo(ctx: Ctx, merge_request_id: int) -> ReviewView:
-    row = services.undo(ctx, merge_request_id=merge_request_id)
+    """It is open again; of a merged one, the merge request that reverts it is answered."""
+    row = verdicts.undo_verdict(ctx, merge_request_id=merge_request_id)
     return show_review(ctx, row.id or 0)
 
 
-def _existing(db: Orm, merge_request_id: int) -> MergeRequest:
-    row = merge_requests.get(db, merge_request_id)
-    if row is None:
-        raise NotFound(
-            f"There is no merge request {merge_request_id}; `quarterdeck review list` shows them."
+def _rows(db: Orm, requests: list[MergeRequest]) -> list[dict[str, Any]]:
+    newest = checks.newest_of_each(db, [request.id or 0 for request in requests])
+    facts = ranking.facts(db, requests, utc_now())
+    ranks = {each.request_id: each for each in rank(facts.values())}
+    names, looks = agent_names(db), radar.every(db)
+    rows = []
+    for request in requests:
+        number = request.id or 0
+        look = looks.get((request.repository_id, request.base_branch))
+        is_open = request.state in merge_requests.OPEN_STATES
+        rows.append(
+            {
+                **request.model_dump(),
+                "agent": names.get(request.agent_id),
+                "check": newest[number].state if number in newest else "",
+                "overlaps": radar.overlaps(look, request),
+                "rank": ranks[number].points if is_open else None,
+                "rank_reasons": ranks[number].reasons if is_open else [],
+                "cost_usd": facts[number].cost_usd,
+                "output_tokens": facts[number].output_tokens,
+                "waiters": list(facts[number].waiters),
+            }
         )
-    return row
-
-
-def _row(db: Orm, row: MergeRequest, check: Check | None) -> dict[str, Any]:
-    return {
-        **row.model_dump(),
-        "agent": agent_names(db).get(row.agent_id),
-        "check": check.state if check else "",
-        "overlaps": radar.overlaps(radar.get(db, row.repository_id, row.base_branch), row),
-    }
+    return rows

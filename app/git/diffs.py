@@ -8,9 +8,9 @@ import msgspec
 
 from app.errors import NotFound
 from app.git.clones import Clones
-from app.git.names import require_path
+from app.git.names import path_argument, path_text, require_path
 from app.git.patches import Hunk, patches
-from app.git.run import require_oid, run_git
+from app.git.run import ZERO, require_oid, run_git
 
 Status = Literal["added", "deleted", "modified", "renamed", "copied", "retyped"]
 _STATUS: dict[str, Status] = {
@@ -41,6 +41,8 @@ class FileDiff(msgspec.Struct, frozen=True):
     deletions: int
     old_mode: str  # "100644", "100755", "120000" link, "160000" submodule, "000000" absent
     new_mode: str
+    old_blob: str = ""  # "MODE:OID" of the content, "" where there was none
+    new_blob: str = ""
     is_binary: bool = False
     is_generated: bool = False
     is_cut: bool = False  # lines are missing from `hunks`
@@ -111,9 +113,10 @@ def _filled(
     chosen = {files[at].path: files[at] for at in _chosen(files, limits)}
     if not chosen:
         return files
-    paths = sorted({path for file in chosen.values() for path in (file.path, file.old_path)})
+    paths = {path for file in chosen.values() for path in (file.path, file.old_path)}
+    asked = sorted(path_argument(path) for path in paths)
     done = run_git(
-        [*_diff_tree(base, head), "--raw", "-p", "-U3", "--full-index", "--", *paths],
+        [*_diff_tree(base, head), "--raw", "-p", "-U3", "--full-index", "--", *asked],
         git_dir=clones.gate,
         limit_bytes=limits.total_bytes,
     )
@@ -147,7 +150,7 @@ def changed_paths(clones: Clones, base: str, head: str) -> tuple[str, ...]:
         ["diff-tree", "-r", "-z", "--name-only", "--no-renames", *_two(base, head)],
         git_dir=clones.gate,
     )
-    return tuple(name for name in os.fsdecode(done.stdout).split("\0") if name)
+    return tuple(path_text(name) for name in done.stdout.split(b"\0") if name)
 
 
 def blob(clones: Clones, commit: str, path: str, max_bytes: int = 1 << 20) -> Blob:
@@ -183,6 +186,8 @@ class _Entry(msgspec.Struct, frozen=True):
     status: Status
     old_mode: str
     new_mode: str
+    old_blob: str
+    new_blob: str
 
 
 def _raw(output: bytes) -> tuple[list[_Entry], bytes]:
@@ -192,20 +197,25 @@ def _raw(output: bytes) -> tuple[list[_Entry], bytes]:
     while output.startswith(b":", at):
         try:
             name_at = output.index(b"\0", at) + 1
-            old_mode, new_mode, _, _, letter = output[at + 1 : name_at - 1].decode().split(" ")
+            fields = output[at + 1 : name_at - 1].decode().split(" ")
+            old_mode, new_mode, old_oid, new_oid, letter = fields
             end = output.index(b"\0", name_at)
-            old_path = path = os.fsdecode(output[name_at:end])
+            old_path = path = path_text(output[name_at:end])
             if letter[0] in "RC":
                 second = end + 1
                 end = output.index(b"\0", second)
-                path = os.fsdecode(output[second:end])
+                path = path_text(output[second:end])
         except ValueError:
             return entries, b""
-        entries.append(
-            _Entry(path, old_path, _STATUS.get(letter[0], "modified"), old_mode, new_mode)
-        )
+        status = _STATUS.get(letter[0], "modified")
+        blobs = _blob_name(old_mode, old_oid), _blob_name(new_mode, new_oid)
+        entries.append(_Entry(path, old_path, status, old_mode, new_mode, *blobs))
         at = end + 1
     return entries, output[at:].lstrip(b"\0\n")
+
+
+def _blob_name(mode: str, oid: str) -> str:
+    return f"{mode}:{oid}" if oid != ZERO else ""
 
 
 def _listed(clones: Clones, base: str, head: str) -> list[FileDiff]:
@@ -225,6 +235,8 @@ def _listed(clones: Clones, base: str, head: str) -> list[FileDiff]:
                 deletions=int(deleted) if deleted != "-" else 0,
                 old_mode=entry.old_mode,
                 new_mode=entry.new_mode,
+                old_blob=entry.old_blob,
+                new_blob=entry.new_blob,
                 is_binary=added == "-",
                 is_generated=is_generated(entry.path),
                 is_cut=added != "-" and (added, deleted) != ("0", "0"),
@@ -236,6 +248,11 @@ def _listed(clones: Clones, base: str, head: str) -> list[FileDiff]:
 def is_generated(path: str) -> bool:
     """Whether a file is usually written by a tool: lock files, minified, snapshots, vendored."""
     return bool(_LOCKS.search(path) or _GENERATED.search(path))
+
+
+def is_lock(path: str) -> bool:
+    """Whether a file pins the versions of what is depended on."""
+    return bool(_LOCKS.search(path))
 
 
 def _chosen(files: list[FileDiff], limits: Limits) -> frozenset[int]:

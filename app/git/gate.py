@@ -1,5 +1,6 @@
 """Reading in gate.git: agents' branches are fetched here, commits listed, ancestry answered."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -7,7 +8,9 @@ import msgspec
 from app.errors import BranchVanished, GitError
 from app.git.clones import BRANCHES, HUMAN, Clones, fetch_from_work, resolve
 from app.git.names import HEADS, full_ref, require_branch
-from app.git.run import open_repository, require_oid, run_git
+from app.git.run import OID, open_repository, require_oid, run_git
+
+REQUESTS = "refs/quarterdeck/requests/"  # in gate.git: every round of every merge request
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -27,6 +30,11 @@ def gate_ref(agent: str, branch: str) -> str:
     return f"{BRANCHES}{agent}/{require_branch(agent, branch)}"
 
 
+def request_ref(merge_request_id: int, number: int) -> str:
+    """Where gate.git keeps a round's commits for good, whatever becomes of the agent's branch."""
+    return f"{REQUESTS}{merge_request_id}/{number}"
+
+
 def fetch_branch(clones: Clones, agent: str, branch: str) -> str:
     """Fetch an agent's branch into gate.git and return its commit id; BranchVanished if gone."""
     ref = gate_ref(agent, branch)
@@ -43,11 +51,15 @@ def fetch_branch(clones: Clones, agent: str, branch: str) -> str:
 
 
 def base_sha(clones: Clones, branch: str) -> str:
-    """The human's branch as last synced; BranchVanished if it is not there."""
-    sha = resolve(clones.gate, f"{HUMAN}heads/{full_ref(branch).removeprefix(HEADS)}")
-    if sha is None:
-        raise BranchVanished(branch)
-    return sha
+    """The human's branch as last synced, without a process; BranchVanished if it is not there."""
+    from git import SymbolicReference
+
+    ref = f"{HUMAN}heads/{full_ref(branch).removeprefix(HEADS)}"
+    with open_repository(clones.gate) as repository, suppress(ValueError):  # it is not there
+        sha = SymbolicReference.dereference_recursive(repository, ref)
+        if sha and OID.fullmatch(sha):
+            return sha
+    raise BranchVanished(branch)
 
 
 def commits(clones: Clones, base: str, head: str, limit: int = 200) -> tuple[Commit, ...]:

@@ -10,12 +10,12 @@ from app.git.repositories import Identity
 from app.git.snapshots import snapshot
 from app.models import MergeRequest, Task
 from app.models.base import utc_now
-from app.services import preflight
+from app.services import deciding, preflight
 from app.services.context import Context
+from app.services.environment import email_of
+from app.services.ledger import record
 from app.services.scene import SessionScene, session_scene, worktree_of
 from app.store import merge_requests, tasks
-
-_RENEWABLE = ("open", "approved", "conflicted", "changes_requested")
 
 
 def offer(ctx: Context, *, session_id: str) -> int | None:
@@ -30,6 +30,7 @@ def offer(ctx: Context, *, session_id: str) -> int | None:
     head = gate.fetch_branch(clones, agent.name, session.branch)
     base = sync(clones).get(task.base_branch) or gate.base_sha(clones, task.base_branch)
     if gate.is_ancestor(clones, head, base):
+        _withdraw(ctx, task.id or 0, head)
         return None
     with ctx.db.write() as db:
         request = _renewed(db, task, head) or _new(scene, head)
@@ -49,7 +50,7 @@ def _keep_leftovers(scene: SessionScene) -> str:
     """Commit what is uncommitted; where the agent left its branch, snapshot it and say so."""
     agent, clones, worktree = scene.agent.name, scene.clones, worktree_of(scene)
     message = f"{scene.task.title}\n\nLeft uncommitted by {agent} at the end of its turn."
-    author = Identity(agent, f"{agent}@quarterdeck.invalid")
+    author = Identity(agent, email_of(agent))
     try:
         commit_leftovers(clones, worktree, message, author, utc_now())
     except GitError as error:
@@ -61,14 +62,30 @@ def _keep_leftovers(scene: SessionScene) -> str:
 def _renewed(db: Orm, task: Task, head: str) -> MergeRequest | None:
     """The task's open request, at its new head. New commits void an approval."""
     request = merge_requests.of_task(db, task.id or 0)
-    if request is None or request.state not in _RENEWABLE:
+    if request is None or request.state not in merge_requests.MOVABLE_STATES:
         return None
     if request.head_sha != head:
         request.head_sha, request.round = head, request.round + 1
-        request.approved_sha, request.state, request.state_reason = "", "open", ""
+        deciding.void_approval(request)
+        request.state, request.state_reason = "open", ""
     elif request.state in ("conflicted", "changes_requested"):
         request.state_reason = "Its author answered without changing the branch."
     return request
+
+
+def _withdraw(ctx: Context, task_id: int, head: str) -> None:
+    """The branch was moved back to what the base has: there is nothing to merge any more."""
+    with ctx.db.write() as db:
+        request = merge_requests.of_task(db, task_id)
+        movable = merge_requests.MOVABLE_STATES
+        if request is None or request.state not in movable or request.head_sha == head:
+            return
+        reason = "Its author took all of its commits back."
+        merge_requests.take_back(db, request.id or 0, movable, "withdrawn", reason)
+        subject = f"merge request {request.id}"
+        record(db, "withdraw", subject, actor="system", sha=head, detail={"reason": reason})
+        deciding.strand(db, request)
+    ctx.publish("reviews", f"review:{request.id}", "fleet")
 
 
 def _new(scene: SessionScene, head: str) -> MergeRequest:

@@ -7,7 +7,7 @@ from app.git import gate, merging
 from app.git.clones import Clones, update_refs
 from app.models import MergeRequest
 from app.models.base import utc_now
-from app.services import checks, diffs, returns
+from app.services import assess, checks, diffs, returns, rounds
 from app.services.context import Context
 from app.services.scene import request_scene
 from app.store import merge_requests
@@ -23,6 +23,8 @@ def preflight(ctx: Context, merge_request_id: int) -> None:
     fork = gate.merge_base(clones, base, request.head_sha) or base
     stored = diffs.compute(clones, fork, request.head_sha)
     diffs.store(diffs.request_path(ctx, merge_request_id, request.head_sha), stored)
+    rounds.settle(ctx, clones, request, stored)
+    assessment = assess.of_request(ctx, scene, base, stored)
     with ctx.db.write() as db:
         row = merge_requests.get(db, merge_request_id)
         if row is None or row.head_sha != request.head_sha:
@@ -32,6 +34,9 @@ def preflight(ctx: Context, merge_request_id: int) -> None:
         row.conflicts = [{"path": c.path, "kind": c.kind} for c in outcome.conflicts]
         row.additions, row.deletions = stored.additions, stored.deletions
         row.files, row.updated_at = len(stored.files), utc_now()
+        assessment.write(row)
+        if outcome.tree is not None and row.state == "conflicted":  # what it met was taken back
+            row.state, row.state_reason = "open", ""
         db.add(row)
     if outcome.tree is not None:
         checks.queue_check(ctx, merge_request_id)
@@ -40,19 +45,7 @@ def preflight(ctx: Context, merge_request_id: int) -> None:
     ctx.publish("reviews", f"review:{merge_request_id}", "fleet", "wake")
 
 
-def refresh_after_move(ctx: Context, repository_id: int, base_branch: str) -> None:
-    """The base moved: every open request against it is computed anew."""
-    with ctx.db.read() as db:
-        waiting = [
-            request.id or 0
-            for request in merge_requests.open_ones(db, repository_id)
-            if request.base_branch == base_branch and request.state != "landing"
-        ]
-    for request_id in waiting:
-        preflight(ctx, request_id)
-
-
 def _pin(clones: Clones, request: MergeRequest) -> None:
     """Keep every round's commits, whatever becomes of the agent's branch."""
-    ref = f"refs/quarterdeck/requests/{request.id}/{request.round}"
+    ref = gate.request_ref(request.id or 0, request.round)
     update_refs(clones.gate, [(ref, request.head_sha, None)])

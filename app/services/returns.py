@@ -5,6 +5,7 @@ from app.git import gate, merging
 from app.models import Comment, MergeRequest, Session
 from app.models.base import utc_now
 from app.services.context import Context
+from app.services.ledger import record
 from app.services.scene import request_scene
 from app.services.sessions import say
 from app.store import merge_requests
@@ -15,16 +16,21 @@ def send_conflict(ctx: Context, request_id: int) -> None:
     scene = request_scene(ctx, request_id)
     request, clones = scene.request, scene.clones
     with ctx.db.write() as db:
-        sent_back = merge_requests.change_state(
+        reason = f"Conflicts with {request.base_branch}."
+        says = f"{reason[:-1]}; its author is merging it in."
+        was = ("open", "approved")
+        if not merge_requests.take_back(db, request_id, was, "conflicted", says):
+            return
+        paths = [conflict["path"] for conflict in request.conflicts]
+        record(
             db,
-            request_id,
-            ("open", "approved"),
-            "conflicted",
-            state_reason=f"Conflicts with {request.base_branch}; its author is merging it in.",
-            approved_sha="",
+            "send_back",
+            f"merge request {request_id}",
+            actor="system",
+            sha=request.head_sha,
+            evidence={"base_sha": request.base_sha, "conflicts": paths},
+            detail={"reason": reason},
         )
-    if not sent_back:
-        return
     base = gate.base_sha(clones, request.base_branch)
     outcome = merging.merge_tree(clones, base, request.head_sha)
     hunks = merging.conflict_hunks(clones, outcome)
@@ -33,7 +39,15 @@ def send_conflict(ctx: Context, request_id: int) -> None:
         f"`git merge --no-edit {request.base_branch}`, resolve the conflicts so that both "
         f"intentions hold, run the tests, and commit.\n\n{hunks}"
     )
-    tell_author(ctx, request, text, message_id=f"conflict-{request_id}-{base[:12]}-{request.round}")
+    message_id = f"conflict-{request_id}-{base[:12]}-{request.round}"
+    try:
+        tell_author(ctx, request, text, message_id=message_id)
+    except AppError:  # its session is over: nobody merges the base in
+        says = f"{reason[:-1]}, and its author's session is over: reject it and write a new task."
+        with ctx.db.write() as db:
+            merge_requests.change_state(
+                db, request_id, ("conflicted",), "conflicted", state_reason=says
+            )
     ctx.publish("reviews", f"review:{request_id}", "fleet")
 
 

@@ -1,61 +1,96 @@
 """Reviews: the human's verdicts. Each is bound to the commit that was seen."""
 
 import zlib
+from collections.abc import Sequence
+from typing import Any
 
 from sqlmodel import Session as Orm
 
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, Invalid
 from app.git import merging
 from app.git.cloning import sync
+from app.git.gate import request_ref
 from app.git.names import slugify
 from app.git.repositories import inspect
 from app.models import Comment, MergeRequest, Session, Task
 from app.models.base import utc_now
-from app.services import preflight, returns
+from app.services import deciding, preflight, returns
 from app.services.context import Context
 from app.services.ledger import record
 from app.services.repositories import clones_of
 from app.store import merge_requests, repositories, sessions
 
 COMMENT_BYTES = 20_000
+_APPROVABLE = ("open", "changes_requested")
 
 
 def approve(
-    ctx: Context, *, merge_request_id: int, head_sha: str, force: bool = False
+    ctx: Context,
+    *,
+    merge_request_id: int,
+    head_sha: str,
+    force: bool = False,
+    after: Sequence[int] = (),
+    when_checks_pass: bool = False,
+    bulk: bool = False,
 ) -> MergeRequest:
-    """Let this very commit land once its check passes; `force` lands it without a passing one."""
+    """Let this very commit land, once those of `after` have landed and what it gives passes.
+
+    `force` lands it without a passing check; `when_checks_pass` approves it though its check does
+    not pass yet. NotSeen where it was not looked at as its care level asks.
+    """
+    with ctx.db.read() as db:  # the diff's list is read from its file before the writer is taken
+        deciding.gate(ctx, db, deciding.at_head(ctx, db, merge_request_id, head_sha))
     with ctx.db.write() as db:
-        request = _seen(db, merge_request_id, head_sha)
-        check = merge_requests.latest_check(db, merge_request_id)
-        if request.conflicts:
-            raise Conflict(
-                f"It conflicts with {request.base_branch} in {_paths(request.conflicts)}; "
-                "send it back to its author first."
-            )
-        if check is not None and check.state in ("failed", "timeout", "error") and not force:
-            raise Conflict(
-                f"Its check {check.state}; request changes, or approve it with force all the same."
-            )
-        _decide(db, request, ("open", "changes_requested"), "approved")
-        request.approved_sha, request.decided_at = head_sha, utc_now()
-        request.is_forced, request.state_reason = force, ""
-        db.add(request)
-        record(db, "approve", _name(request), sha=head_sha, detail={"force": force})
-    _announce(ctx, merge_request_id)
+        request = deciding.at_head(ctx, db, merge_request_id, head_sha)
+        _undecided(request, _APPROVABLE)
+        gate = deciding.gate(ctx, db, request)
+        deciding.pass_gate(request, gate, bulk=bulk)
+        given = {"force": force, "when_checks_pass": when_checks_pass, "bulk": bulk}
+        approve_in(db, request, gate, after=after, **given)
+    announce(ctx, merge_request_id)
     return request
 
 
+def approve_in(
+    db: Orm,
+    request: MergeRequest,
+    gate: deciding.Gate,
+    *,
+    force: bool = False,
+    after: Sequence[int] = (),
+    when_checks_pass: bool = False,
+    **detail: Any,
+) -> None:
+    """Approve, in the caller's transaction, what has passed its gate."""
+    check = merge_requests.latest_check(db, request.id or 0)
+    deciding.pass_check(request, check, force=force, when_checks_pass=when_checks_pass)
+    waits_for = deciding.conditions(db, request, after)
+    evidence = deciding.evidence(db, request, gate)
+    _decide(db, request, _APPROVABLE, "approved")
+    request.approved_sha, request.decided_at = request.head_sha, utc_now()
+    request.is_forced, request.state_reason = force, ""
+    request.after, request.waits_for_check = waits_for, when_checks_pass
+    db.add(request)
+    given = {"force": force, "after": waits_for, "when_checks_pass": when_checks_pass} | detail
+    _record(db, "approve", request, evidence, given)
+
+
 def reject(ctx: Context, *, merge_request_id: int, head_sha: str, reason: str = "") -> MergeRequest:
-    """Turn it down for good. The branch stays in our own repository; the agent is free again."""
+    """Turn it down for good. Its commits stay under a ref of ours; the agent is free again."""
     with ctx.db.write() as db:
-        request = _seen(db, merge_request_id, head_sha)
-        _decide(db, request, ("open", "approved", "conflicted", "changes_requested"), "rejected")
-        request.decided_at, request.state_reason, request.approved_sha = utc_now(), reason, ""
+        request = deciding.at_head(ctx, db, merge_request_id, head_sha)
+        evidence = deciding.evidence(db, request, deciding.gate(ctx, db, request))
+        _decide(db, request, merge_requests.MOVABLE_STATES, "rejected")
+        request.snapshot_ref = request_ref(merge_request_id, request.round)
+        request.decided_at, request.state_reason = utc_now(), reason
+        deciding.void_approval(request)
         db.add(request)
-        record(db, "reject", _name(request), sha=head_sha, detail={"reason": reason})
+        _record(db, "reject", request, evidence, {"reason": reason})
         if request.task_id is not None:
             _close_task(db, request.task_id, reason)
-    _announce(ctx, merge_request_id)
+        stranded = deciding.strand(db, request)
+    announce(ctx, merge_request_id, *stranded)
     return request
 
 
@@ -64,7 +99,7 @@ def request_changes(
 ) -> MergeRequest:
     """Send the remarks, and every comment not sent yet, to the author's session."""
     with ctx.db.write() as db:
-        request = _seen(db, merge_request_id, head_sha)
+        request = deciding.at_head(ctx, db, merge_request_id, head_sha)
         unsent = [c for c in merge_requests.comments(db, merge_request_id) if not c.is_sent]
         if not body.strip() and not unsent:
             raise Invalid("Say what should change: write a remark, or comment on a line.")
@@ -74,21 +109,22 @@ def request_changes(
         session = sessions.successor(db, session) if session else None
         if session is None or session.ends or session.state == "ended":
             raise Conflict("Its author's session is over; reject it and write a new task.")
-        _decide(
-            db, request, ("open", "approved", "conflicted", "changes_requested"),
-            "changes_requested",
-        )  # fmt: skip
-        request.approved_sha, request.decided_at = "", utc_now()
+        evidence = deciding.evidence(db, request, deciding.gate(ctx, db, request))
+        _decide(db, request, merge_requests.MOVABLE_STATES, "changes_requested")
+        request.decided_at, request.state_reason = utc_now(), ""
+        deciding.void_approval(request)
         db.add(request)
         for comment in unsent:
             comment.is_sent = True
             db.add(comment)
-        record(db, "request_changes", _name(request), sha=head_sha)
-        newest = max((comment.id or 0 for comment in unsent), default=0)
+        sent = [comment.id or 0 for comment in unsent]
+        number = f"{request.round}-{max(sent, default=0)}-{zlib.crc32(body.encode()):x}"
+        message_id = f"review-{merge_request_id}-{number}"
+        given = {"body": body, "comments": sent, "message_id": message_id}
+        _record(db, "request_changes", request, evidence, given)
     text = returns.verdict_text(request, body, unsent)
-    number = f"{request.round}-{newest}-{zlib.crc32(body.encode()):x}"
-    returns.tell_author(ctx, request, text, message_id=f"review-{merge_request_id}-{number}")
-    _announce(ctx, merge_request_id)
+    returns.tell_author(ctx, request, text, message_id=message_id)
+    announce(ctx, merge_request_id)
     return request
 
 
@@ -110,7 +146,7 @@ def comment(
     if side not in ("old", "new"):
         raise Invalid("A comment's side is old or new.")
     with ctx.db.write() as db:
-        _existing(db, merge_request_id)
+        merge_requests.existing(db, merge_request_id)
         row = Comment(
             merge_request_id=merge_request_id,
             head_sha=head_sha,
@@ -127,7 +163,7 @@ def comment(
 def undo(ctx: Context, *, merge_request_id: int) -> MergeRequest:
     """A new merge request that takes back what a merged one changed."""
     with ctx.db.read() as db:
-        request = _existing(db, merge_request_id)
+        request = merge_requests.existing(db, merge_request_id)
         landing = merge_requests.landing_of(db, merge_request_id)
         repository = repositories.get(db, request.repository_id)
         open_revert = [r for r in merge_requests.open_ones(db) if r.reverts_id == merge_request_id]
@@ -140,7 +176,9 @@ def undo(ctx: Context, *, merge_request_id: int) -> MergeRequest:
     title = f"Revert: {request.title}"
     who = inspect(clones.human, request.base_branch).identity
     message = f"{title}\n\nTakes back #{request.id} ({landing.new_sha[:12]})."
-    head = merging.revert_commit(clones, landing.new_sha, base, message, who, utc_now())
+    head = merging.revert_commit(
+        clones, landing.new_sha, base, message, who, utc_now(), before=landing.old_sha
+    )
     revert = MergeRequest(
         repository_id=request.repository_id,
         title=title,
@@ -153,35 +191,23 @@ def undo(ctx: Context, *, merge_request_id: int) -> MergeRequest:
     )
     with ctx.db.write() as db:
         db.add(revert)
-        record(db, "undo", _name(request), sha=landing.new_sha)
+        db.flush()
+        _record(db, "undo", request, {}, {"landed": landing.new_sha, "revert_id": revert.id})
     preflight.preflight(ctx, revert.id or 0)
-    _announce(ctx, revert.id or 0)
+    announce(ctx, revert.id or 0)
     return revert
-
-
-def _existing(db: Orm, merge_request_id: int) -> MergeRequest:
-    request = merge_requests.get(db, merge_request_id)
-    if request is None:
-        raise NotFound(f"There is no merge request {merge_request_id}.")
-    return request
-
-
-def _seen(db: Orm, merge_request_id: int, head_sha: str) -> MergeRequest:
-    request = _existing(db, merge_request_id)
-    if request.head_sha != head_sha:
-        raise Conflict(
-            f"#{merge_request_id} has new commits since you looked: it is at "
-            f"{request.head_sha[:12]}, you saw {head_sha[:12] or 'nothing'}. Look again."
-        )
-    return request
 
 
 def _decide(db: Orm, request: MergeRequest, was: tuple[str, ...], now: str) -> None:
     """Compare and swap: of two browsers that decide, one wins and the other is told."""
-    if not merge_requests.change_state(db, request.id or 0, was, now):
-        db.refresh(request)
-        raise Conflict(f"#{request.id} is {request.state} already; there is nothing to decide.")
+    changed = merge_requests.change_state(db, request.id or 0, was, now)
     db.refresh(request)
+    _undecided(request, (now,) if changed else ())
+
+
+def _undecided(request: MergeRequest, states: tuple[str, ...]) -> None:
+    if request.state not in states:
+        raise Conflict(f"#{request.id} is {request.state} already; there is nothing to decide.")
 
 
 def _close_task(db: Orm, task_id: int, reason: str) -> None:
@@ -199,13 +225,21 @@ def _end(db: Orm, session: Session) -> None:
     db.add(session)
 
 
-def _name(request: MergeRequest) -> str:
-    return f"merge request {request.id}"
+def _record(
+    db: Orm, verb: str, request: MergeRequest, evidence: dict[str, Any], detail: dict[str, Any]
+) -> None:
+    record(
+        db,
+        verb,
+        f"merge request {request.id}",
+        sha=request.head_sha,
+        tree_sha=request.tree_sha,
+        evidence=evidence,
+        detail=detail,
+    )
 
 
-def _paths(conflicts: list[dict[str, str]]) -> str:
-    return ", ".join(str(conflict["path"]) for conflict in conflicts[:3])
-
-
-def _announce(ctx: Context, request_id: int) -> None:
-    ctx.publish("reviews", f"review:{request_id}", "tasks", "fleet", "inbox", "wake")
+def announce(ctx: Context, *merge_request_ids: int) -> None:
+    """Everything that shows a verdict, and the loops that act on it."""
+    pages = [f"review:{merge_request_id}" for merge_request_id in merge_request_ids]
+    ctx.publish("reviews", *pages, "tasks", "fleet", "inbox", "wake")
