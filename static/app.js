@@ -31,7 +31,7 @@
     return Boolean(fold);
   }
 
-  const places = { f: "/", i: "/inbox", r: "/reviews", t: "/tasks", a: "/agents", c: "/accounts", h: "/throughput" };
+  const places = { f: "/", i: "/inbox", r: "/reviews", t: "/tasks", a: "/agents", c: "/accounts", h: "/throughput", d: "/record" };
   let going = 0;
   const deeds = {
     j: () => move(1), k: () => move(-1), ArrowDown: null,
@@ -115,9 +115,16 @@
     const notice = $(".notice:not(.error)", notices);
     if (notice) setTimeout(() => notice.remove(), 5000);
   }).observe(notices, { childList: true });
+  // Meanwhile the human may have written on, or a live update made another form of it: left alone.
+  const held = (form) => new URLSearchParams(new FormData(form)).toString();
+  const sent = new WeakMap(); // what a form held, by its submit
+  document.addEventListener("submit", (event) => {
+    if (event.target.matches("form[data-reset]")) sent.set(event, held(event.target));
+  });
   document.addEventListener("htmx:after:request", (event) => {
-    const { sourceElement: form, response } = event.detail.ctx;
-    if (response?.status < 400 && form?.matches?.("form[data-reset]")) form.reset();
+    const { sourceEvent, response } = event.detail.ctx;
+    if (!(response?.status < 400) || !sent.has(sourceEvent)) return;
+    if (held(sourceEvent.target) === sent.get(sourceEvent)) sourceEvent.target.reset();
   });
 
   // A form is method=dialog: the browser alone does nothing with it, so nothing said lands in a URL.
@@ -133,17 +140,6 @@
   document.addEventListener("htmx:after:swap", () => {
     if ($("#agent-head[data-session]") && !$("#log")) location.reload();
   });
-
-  // ---- selection ----
-  function picked() {
-    const bulk = $("[data-bulk]");
-    if (!bulk) return;
-    const count = all("input[name=pick]:checked").length;
-    bulk.disabled = count === 0;
-    $("[data-picked]", bulk).textContent = count;
-  }
-  document.addEventListener("change", picked);
-  document.addEventListener("htmx:after:swap", picked);
 
   // ---- the backlog's order by drag ----
   let dragged = null;

@@ -12,8 +12,9 @@
     (body.querySelector("[autofocus]") ?? body.querySelector("input:not([type=hidden]), button"))?.focus();
   });
   document.addEventListener("htmx:after:request", (event) => {
-    const { sourceElement: form, response } = event.detail.ctx;
-    if (response?.status < 400 && form?.matches?.("form[data-closes]")) sheet.close();
+    const { sourceEvent, response } = event.detail.ctx;
+    const form = sourceEvent?.target; // gone where the sheet shows something else by now
+    if (response?.status < 400 && form?.matches?.("form[data-closes]") && sheet.contains(form)) sheet.close();
   });
   // Whoever is quicker than htmx is heard once it is there (app.js does so for forms).
   document.addEventListener("click", (event) => {

@@ -16,6 +16,12 @@ _SEQUENCE = re.compile(
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+# Those, and what is drawn as nothing though it is there: zero widths, fillers, tags, selectors.
+_UNSEEN = re.compile(
+    _FORBIDDEN.pattern[:-1]
+    + "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065"
+    "\u206a-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 
 
 def clean(text: str) -> str:
@@ -27,7 +33,7 @@ def clean(text: str) -> str:
 
 
 def reveal(text: str) -> str:
-    """`text` with every such character made visible by its number, so that none can mislead."""
-    if text.isprintable():
+    """`text` with every such or invisible character shown by its number: none can mislead."""
+    if text.isascii() and text.isprintable():
         return text
-    return _FORBIDDEN.sub(lambda found: f"⟦U+{ord(found[0]):04X}⟧", text)
+    return _UNSEEN.sub(lambda found: f"⟦U+{ord(found[0]):04X}⟧", text)

@@ -1,8 +1,8 @@
-"""What routes are handed: the context, the guard."""
+"""What routes are handed: the context, the guard, the commit that a verdict is for."""
 
 from typing import Annotated, cast
 
-from fastapi import Depends
+from fastapi import Depends, Form
 from starlette.requests import HTTPConnection
 
 from app.services.context import Context
@@ -19,3 +19,4 @@ async def guard(connection: HTTPConnection) -> Guard:
 
 Ctx = Annotated[Context, Depends(context)]
 Gate = Annotated[Guard, Depends(guard)]
+HeadSha = Annotated[str, Form(pattern="^[0-9a-f]{40,64}$")]

@@ -62,22 +62,41 @@ class TermsGiven:
     models: Annotated[str, Form()] = ""
     deferrable: Annotated[str, Form()] = ""
     overflow: Annotated[str, Form()] = ""
+    label: Annotated[str, Form()] = ""
+    care: Annotated[str, Form()] = ""
 
     def terms(self) -> Terms:
         """As a task wants them; Invalid names a field that cannot be read."""
-        after = [
-            number("A task to wait for", word.lstrip("#"), whole=True)
-            for word in _words(self.after)
-        ]
         return Terms(
             priority=int(number("The priority", self.priority, whole=True) or 0),
             deadline_at=_time(self.deadline),
             is_deferrable=bool(self.deferrable),
-            after=tuple(int(task_id) for task_id in after if task_id is not None),
+            after=tuple(numbers("A task to wait for", self.after)),
             models=tuple(_words(self.models)),
             may_overflow=bool(self.overflow),
             account=self.account or None,
+            label=self.label,
+            care=self.care,
         )
+
+
+def picked(choices: list[str] | None) -> list[tuple[int, str]]:
+    """What was selected in the list ("12:SHA" each) as numbers and commits; Invalid for nothing."""
+    if not choices:
+        raise Invalid("Select at least one merge request.")
+    found = []
+    for choice in choices:
+        text, _, head_sha = choice.partition(":")
+        if not text.isdigit() or len(text) > 12:
+            raise Invalid(f"{text[:20]!r} is no merge request.")
+        found.append((int(text), head_sha))
+    return found
+
+
+def numbers(what: str, text: str) -> list[int]:
+    """Ids as they are written, "#12, 14"; Invalid for anything else."""
+    found = [number(what, word.lstrip("#"), whole=True) for word in _words(text)]
+    return [int(each) for each in found if each is not None]
 
 
 def _words(text: str) -> list[str]:

@@ -15,11 +15,19 @@ from app.web.contexts import (
     accounts,
     agents,
     balancer,
+    check,
+    contests,
     fleet,
+    inbox,
+    queue,
+    radar,
+    record,
+    review,
     reviews,
     snapshot,
     tasks,
     throughput,
+    unions,
 )
 from app.web.render import fragment
 
@@ -50,6 +58,15 @@ def find(ctx: Context, name: str) -> Region:
     kind, _, key = name.partition(":")
     if kind == "review":
         return _review_region(ctx, key)
+    if kind == "union":
+        return _union_region(ctx, key)
+    if kind == "output":
+        return _output_region(ctx, key)
+    if kind == "contest":
+        contest_id = _number(key)
+        return Region(frozenset({"fleet", "tasks", "reviews"}), lambda: _contest(ctx, contest_id))
+    if kind == "record":
+        return Region(frozenset({"record"}), lambda: _record(ctx, key))
     if kind == "agent" and key:
         return _agent_region(ctx, key)
     if kind == "throughput":
@@ -104,8 +121,8 @@ def _tile(tile: fleet.Tile, snap: snapshot.Snapshot) -> Part:
     return Part(html, html, inside="tiles")
 
 
-def _inbox(snap: snapshot.Snapshot, _: Context) -> Parts:
-    return {"inbox": _part("inbox/_list.html", inbox=fleet.inbox(snap), now=snap.now)}
+def _inbox(snap: snapshot.Snapshot, ctx: Context) -> Parts:
+    return {"inbox": _part("inbox/_list.html", inbox=inbox.listing(ctx, snap), now=snap.now)}
 
 
 def _tasks(snap: snapshot.Snapshot, ctx: Context) -> Parts:
@@ -117,8 +134,12 @@ def _tasks(snap: snapshot.Snapshot, ctx: Context) -> Parts:
 
 
 def _reviews(snap: snapshot.Snapshot, ctx: Context) -> Parts:
-    data = reviews.listing(ctx, snap)
-    return {"reviews": _part("reviews/_list.html", reviews=data, now=snap.now)}
+    data, line = reviews.listing(ctx, snap), queue.panel(ctx, snap)
+    return {
+        "reviews": _part("reviews/_list.html", reviews=data, now=snap.now),
+        "radar": _part("reviews/_matrix.html", matrices=radar.matrices(snap), now=snap.now),
+        "queue": _part("reviews/_queue.html", queue=line, now=snap.now),
+    }
 
 
 def _accounts(snap: snapshot.Snapshot, ctx: Context) -> Parts:
@@ -147,22 +168,68 @@ def _throughput(ctx: Context, hours: int, by: str) -> Parts:
     return parts | {"tokens-table": _part("throughput/_tokens.html", **shared)}
 
 
+def _contest(ctx: Context, contest_id: int) -> Parts:
+    side = contests.one(ctx, contest_id)
+    return {"contest": _part("contests/_side.html", side=side, now=utc_now())}
+
+
+def _contests(snap: snapshot.Snapshot, ctx: Context) -> Parts:
+    sides = contests.listing(ctx)
+    return {"contests": _part("contests/_list.html", sides=sides, now=snap.now)}
+
+
+def _record(ctx: Context, by: str) -> Parts:
+    return {"record": _part("record/_map.html", record=record.one(ctx, by))}
+
+
 def _review_region(ctx: Context, key: str) -> Region:
     """`key` is "12:SHA": the commit that the page shows, which a verdict is bound to."""
     number, _, seen = key.partition(":")
-    if not number.isdigit() or len(number) > 12:
-        raise NotFound(f"There is no merge request {number!r}.")
-    topics = frozenset({f"review:{number}", "reviews"})
-    return Region(topics, lambda: _review(ctx, int(number), seen))
+    request_id = _number(number)
+    topics = frozenset({f"review:{request_id}", "reviews"})
+    return Region(topics, lambda: _review(ctx, request_id, seen))
 
 
 def _review(ctx: Context, merge_request_id: int, seen: str) -> Parts:
-    data = reviews.one(ctx, merge_request_id)
+    data = review.one(ctx, merge_request_id)
     shared = {"review": data, "seen": seen, "now": utc_now()}
     return {
         "review-head": _part("reviews/_head.html", **shared),
         "review-side": _part("reviews/_side.html", **shared),
+        "review-more": _part("reviews/_more.html", **shared),
     }
+
+
+def _union_region(ctx: Context, key: str) -> Region:
+    """`key` is "3:SHA": the union and the tree that the page shows."""
+    number, _, seen = key.partition(":")
+    batch_id = _number(number)
+    return Region(frozenset({"reviews"}), lambda: _union(ctx, batch_id, seen))
+
+
+def _union(ctx: Context, batch_id: int, seen: str) -> Parts:
+    shared = {"union": unions.one(ctx, batch_id), "seen": seen, "now": utc_now()}
+    return {
+        "union-head": _part("unions/_head.html", **shared),
+        "union-side": _part("unions/_side.html", **shared),
+    }
+
+
+def _output_region(ctx: Context, key: str) -> Region:
+    """`key` is "12", or "union-3": whose newest check is shown, with its output as it grows."""
+    of_union, number = key.startswith("union-"), _number(key.removeprefix("union-"))
+    look = check.of_batch if of_union else check.of_request
+    return Region(frozenset({"output", "reviews"}), lambda: _output(ctx, look, number))
+
+
+def _output(ctx: Context, look: Callable[[Context, int], check.Checked], number: int) -> Parts:
+    return {"check": _part("reviews/_check.html", checked=look(ctx, number), now=utc_now())}
+
+
+def _number(text: str) -> int:
+    if not text.isdigit() or len(text) > 12:
+        raise NotFound(f"There is no merge request {text[:20]!r}.")
+    return int(text)
 
 
 def _agent_region(ctx: Context, key: str) -> Region:
@@ -188,6 +255,7 @@ _SIMPLE: dict[str, tuple[frozenset[str], Callable[[snapshot.Snapshot, Context], 
     "inbox": (_EVERYTHING, _inbox),
     "tasks": (frozenset({"tasks", "reviews", "fleet"}), _tasks),
     "reviews": (frozenset({"reviews"}), _reviews),
+    "contests": (frozenset({"tasks", "reviews"}), _contests),
     "accounts": (frozenset({"accounts", "inbox", "fleet"}), _accounts),
     "balancer": (frozenset({"balancer", "accounts", "fleet"}), _balancer),
 }

@@ -1,7 +1,7 @@
 """page() and fragment(): the only two ways from data to HTML.
 
-Autoescape is on and nothing is ever marked safe by hand; every string that reaches a template
-loses its terminal and bidirectional controls first (`app.web.ansi`).
+Autoescape is on and nothing is marked safe by hand but the rows of `app.web.diffview`; every
+string that reaches a template loses its terminal and bidirectional controls first (`app.web.ansi`).
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 
 from app import paths
 from app.services.context import Context
-from app.web import ansi
+from app.web import ansi, diffview
 from app.web import format as fmt
 from app.web.contexts import fleet, snapshot
 
@@ -27,6 +27,7 @@ NAVIGATION = (
     ("/tasks", "Tasks", "queued"),
     ("/accounts", "Accounts", ""),
     ("/throughput", "Throughput", ""),
+    ("/record", "Record", ""),
     ("/agents", "Agents", ""),
 )
 
@@ -80,6 +81,9 @@ def _environment() -> jinja2.Environment:
         plural=fmt.plural,
         reveal=ansi.reveal,
         pretty=pretty,
+        pieces=diffview.pieces,
+        row_count=diffview.row_count,
+        file_key=diffview.key,
     )
     return environment
 
@@ -92,6 +96,12 @@ def fragment(template: str, **data: Any) -> str:
     return templates.get_template(template).render(**data).strip()
 
 
+def _within(path: str) -> str:
+    """The path that the navigation marks: unions are reviews, contests are tasks."""
+    first = path.split("/")[1]
+    return {"unions": "/reviews", "contests": "/tasks"}.get(first, path)
+
+
 def page(
     request: Request, template: str, *, live: str = "", status: int = 200, **data: Any
 ) -> HTMLResponse:
@@ -102,7 +112,7 @@ def page(
         strip=fleet.strip(snap),
         now=snap.now,
         navigation=NAVIGATION,
-        here=request.url.path,
+        here=_within(request.url.path),
         rehearsal=ctx.settings.rehearsal,
         live=",".join(filter(None, ("strip", live))),
         **data,

@@ -12,7 +12,8 @@ from app.services import usage as ledger
 from app.services.context import Context
 from app.services.diffs import StoredDiff
 from app.services.prices import Equivalent
-from app.store import accounts, agents, merge_requests, sessions, tasks, usage
+from app.services.radar import Warned, warnings_of_session
+from app.store import accounts, agents, merge_requests, radar, sessions, tasks, usage
 from app.store.sessions import LIVE_STATES
 from app.web import format as fmt
 from app.web.contexts.snapshot import state_of
@@ -42,6 +43,7 @@ class AgentView:
     titles: dict[int, str]  # task titles of the older sessions, by task id
     equivalent: Equivalent | None  # at list price, where the vendor gave no cost
     today: Spent  # since 00:00 UTC
+    warnings: list[Warned]  # other work that collides with the session's
     diff: StoredDiff | None = None
 
     @property
@@ -85,7 +87,14 @@ def head(ctx: Context, name: str, session_id: str | None = None) -> AgentView:
             titles={key: row.title for key, row in titles.items() if row is not None},
             equivalent=prices.equivalent(tokens) if tokens else None,
             today=_today(db, agent),
+            warnings=_warnings(db, shown, task),
         )
+
+
+def _warnings(db: Orm, session: Session | None, task: Task | None) -> list[Warned]:
+    if session is None or task is None:
+        return []
+    return warnings_of_session(radar.get(db, task.repository_id, task.base_branch), session.id)
 
 
 def _today(db: Orm, agent: Agent) -> Spent:

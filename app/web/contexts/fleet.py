@@ -1,14 +1,15 @@
-"""The strip of every page, the tiles and what needs the human: pure functions of a snapshot."""
+"""The strip of every page, the subscriptions and the tiles: pure functions of a snapshot."""
 
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.models import Account, Agent, MergeRequest, Permission, Task
+from app.models import Account, Agent, Session, Task
 from app.services import gauges
+from app.services.radar import Warned, warnings_of_session
 from app.store.sessions import LIVE_STATES
 from app.web import format as fmt
-from app.web.contexts import balancer
+from app.web.contexts import inbox
 from app.web.contexts.snapshot import (
     SPARK_MINUTES,
     Snapshot,
@@ -56,6 +57,7 @@ class Tile:
     since: datetime | None
     is_sandboxed: bool | None  # None: no session yet
     session_id: str
+    warnings: list[Warned]  # other work that collides with its own
 
 
 @dataclass(frozen=True)
@@ -66,49 +68,6 @@ class Budget:
     throttle: Bar | None  # hours
     budget: Bar | None  # a week
     agents: int
-
-
-@dataclass(frozen=True)
-class Inbox:
-    asks: list["Ask"]
-    reviews: list["ToReview"]
-    failed: list[Task]
-    advice: list["Advice"]
-    logged_out: list["Parked"]
-    parked: list["Parked"]
-
-    @property
-    def count(self) -> int:
-        waiting = len(self.asks) + len(self.reviews) + len(self.failed) + len(self.advice)
-        return waiting + len(self.logged_out) + len(self.parked)
-
-
-@dataclass(frozen=True)
-class Ask:
-    permission: Permission
-    agent: str
-
-
-@dataclass(frozen=True)
-class ToReview:
-    request: MergeRequest
-    agent: str
-    check: str
-
-
-@dataclass(frozen=True)
-class Advice:
-    """Something the balancer would do."""
-
-    id: int
-    at: datetime
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Parked:
-    account: Account
-    agents: list[str]
 
 
 def budgets(snap: Snapshot) -> list[Budget]:
@@ -156,7 +115,15 @@ def _tile(snap: Snapshot, agent: Agent) -> Tile:
         since=(task.started_at or task.created_at) if task else None,
         is_sandboxed=session.is_sandboxed if session and session.state in LIVE_STATES else None,
         session_id=session.id if session else "",
+        warnings=_warnings(snap, session, task),
     )
+
+
+def _warnings(snap: Snapshot, session: Session | None, task: Task | None) -> list[Warned]:
+    if session is None or task is None:
+        return []
+    row = snap.radars.get((task.repository_id, task.base_branch))
+    return warnings_of_session(row, session.id)
 
 
 def _spark(series: list[int], line: list[str], state: str) -> list[tuple[str, str]]:
@@ -202,36 +169,6 @@ def strip(snap: Snapshot) -> Strip:
         oldest_wait=min((ask.created_at for ask in snap.permissions), default=None),
         to_review=len(snap.to_review),
         queued=sum(task.state == "queued" for task in snap.tasks.values()),
-        needs=inbox(snap).count,
+        needs=inbox.count(snap),
         gauge=snap.gauge,
     )
-
-
-def inbox(snap: Snapshot) -> Inbox:
-    """Permissions oldest first, reviews, failures, advice, logins that are lost, dry accounts."""
-    names = {row.id: snap.agent_name(row.agent_id) for row in snap.sessions.values()}
-    return Inbox(
-        asks=[Ask(ask, names.get(ask.session_id, "")) for ask in snap.permissions],
-        reviews=[_to_review(snap, request) for request in snap.to_review],
-        failed=[task for task in snap.tasks.values() if task.state == "failed"],
-        advice=[Advice(row.id or 0, row.at, balancer.sentence(snap, row)) for row in snap.advised],
-        logged_out=[_parked(snap, row) for row in snap.accounts.values() if row.login == "out"],
-        parked=[_parked(snap, account) for account in _limited(snap)],
-    )
-
-
-def _to_review(snap: Snapshot, request: MergeRequest) -> ToReview:
-    check = snap.checks.get(request.id or 0)
-    return ToReview(request, snap.agent_name(request.agent_id), check.state if check else "")
-
-
-def _limited(snap: Snapshot) -> list[Account]:
-    return [
-        account
-        for account in snap.accounts.values()
-        if account.limited_until is not None and account.limited_until > snap.now
-    ]
-
-
-def _parked(snap: Snapshot, account: Account) -> Parked:
-    return Parked(account, [row.name for row in snap.agents if row.account_id == account.id])

@@ -17,7 +17,6 @@ from app.models import (
     Repository,
     Session,
     Task,
-    UsageMinute,
 )
 from app.models.base import utc_now
 from app.services import clock, gauges
@@ -27,6 +26,7 @@ from app.store import (
     accounts,
     agents,
     balancing,
+    checks,
     merge_requests,
     radar,
     repositories,
@@ -88,21 +88,21 @@ def take(ctx: Context) -> Snapshot:
             permissions=sessions.open_permissions(db),
             advised=balancing.advised(db),
             merge_requests=requests,
-            checks=merge_requests.latest_checks(db, [row.id or 0 for row in requests]),
+            checks=checks.newest_of_each(db, [row.id or 0 for row in requests]),
             radars=radar.every(db),
-            rates=_rates(sessions.usage_since(db, first), first),
+            rates=_rates(sessions.output_since(db, first), first),
             lines=clock.timelines(db, SPARK_MINUTES, now),
             windows=windows,
             gauge=gauges.strip(db, now, windows),
         )
 
 
-def _rates(rows: list[UsageMinute], first: int) -> dict[str, list[int]]:
+def _rates(rows: list[tuple[str, int, int]], first: int) -> dict[str, list[int]]:
     rates: dict[str, list[int]] = {}
-    for row in rows:
-        series = rates.setdefault(row.session_id, [0] * SPARK_MINUTES)
-        if 0 <= row.minute - first < SPARK_MINUTES:
-            series[row.minute - first] += row.output_tokens
+    for session_id, minute, output_tokens in rows:
+        series = rates.setdefault(session_id, [0] * SPARK_MINUTES)
+        if 0 <= minute - first < SPARK_MINUTES:
+            series[minute - first] += output_tokens
     return rates
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.models import MergeRequest, Repository, Task
+from app.services.agents import model_of
 from app.services.context import Context
 from app.store import tasks
 from app.web import format as fmt
@@ -29,20 +30,23 @@ class Tasks:
     rows: list[TaskRow]
     closed: list[TaskRow]
     repositories: list[Repository]
-    agents: list[str]
+    agents: list[tuple[str, str]]  # name and model of the enabled ones
     accounts: list[str]
+    labels: list[str]
 
 
 def listing(ctx: Context, snap: Snapshot) -> Tasks:
     with ctx.db.read() as db:
         closed = tasks.closed(db)
+        labels = tasks.labels(db)
     order = list(snap.tasks.values())
     return Tasks(
         rows=[_row(snap, task, order, at) for at, task in enumerate(order)],
         closed=[_row(snap, task, [], 0) for task in closed],
         repositories=snap.repositories,
-        agents=[agent.name for agent in snap.agents if agent.is_enabled],
+        agents=[(agent.name, model_of(agent)) for agent in snap.agents if agent.is_enabled],
         accounts=[account.name for account in snap.accounts.values()],
+        labels=labels,
     )
 
 
@@ -77,3 +81,7 @@ def _terms(snap: Snapshot, task: Task) -> Iterator[str]:
         yield f"with {' or '.join(task.models)}"
     if task.may_overflow:
         yield "may be paid by use"
+    if task.label:
+        yield f"kind: {task.label}"
+    if task.care:
+        yield f"review: at least {task.care}"

@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse, Response
 
 from agents.events import Record
 from app.services import agents as agents_service
+from app.services import radar
 from app.services import sessions as sessions_service
 from app.services.context import Context
 from app.web import answers, logview
@@ -143,6 +144,12 @@ def set_quota(
 def say(request: Request, ctx: Ctx, session_id: str, text: Annotated[str, Form()]) -> Response:
     sessions_service.say(ctx, session_id=session_id, text=text)
     return answers.done(request, "Said.")
+
+
+@router.post("/sessions/{session_id}/tell")
+def tell(request: Request, ctx: Ctx, session_id: str) -> Response:
+    radar.tell(ctx, session_id)
+    return answers.done(request, "Told what its work collides with.")
 
 
 @router.post("/sessions/{session_id}/interrupt")

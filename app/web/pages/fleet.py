@@ -10,7 +10,7 @@ from app.errors import NotFound
 from app.services import sessions as sessions_service
 from app.store import sessions
 from app.web import answers
-from app.web.contexts import fleet, snapshot
+from app.web.contexts import fleet, inbox, snapshot
 from app.web.deps import Ctx
 from app.web.render import page
 
@@ -28,15 +28,16 @@ def index(request: Request, ctx: Ctx) -> Response:
         snap=snap,
         budgets=fleet.budgets(snap),
         tiles=fleet.tiles(snap),
-        inbox=fleet.inbox(snap),
+        inbox=inbox.listing(ctx, snap),
         repositories=snap.repositories,
     )
 
 
 @router.get("/inbox")
-def inbox(request: Request, ctx: Ctx) -> Response:
+def waiting(request: Request, ctx: Ctx) -> Response:
     snap = snapshot.take(ctx)
-    return page(request, "inbox/index.html", live="inbox", snap=snap, inbox=fleet.inbox(snap))
+    shown = inbox.listing(ctx, snap)
+    return page(request, "inbox/index.html", live="inbox", snap=snap, inbox=shown)
 
 
 @router.post("/permissions/{permission_id}")

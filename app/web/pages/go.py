@@ -36,5 +36,6 @@ def _places(snap: snapshot.Snapshot) -> Iterator[Place]:
         yield f"/reviews/{request.id}", request.title, f"merge request #{request.id}"
     for task in snap.tasks.values():
         yield f"/tasks#task-{task.id}", task.title, f"task, {task.state}"
+    yield "/contests", "Contests", "page"
     yield "/tasks#new", "New task", "write one"
     yield "/agents#new", "New agent", "make one"

@@ -1,27 +1,36 @@
-"""Reviews: the ranked list, one merge request, and the verdicts. Each is for the commit shown."""
+"""Reviews: the ranked list, and the verdicts. Each is for the commit shown."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Form
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
-from app.errors import AppError, Invalid
+from app.errors import AppError
+from app.models import MergeRequest
 from app.services import reviews as reviews_service
+from app.services import verdicts
 from app.web import answers
-from app.web.contexts import reviews, snapshot
-from app.web.deps import Ctx
-from app.web.render import fragment, page
+from app.web.contexts import queue, radar, reviews, snapshot
+from app.web.deps import Ctx, HeadSha
+from app.web.forms import numbers, picked
+from app.web.render import page
 
 router = APIRouter()
-HeadSha = Annotated[str, Form(pattern="^[0-9a-f]{40,64}$")]
 
 
 @router.get("/reviews")
 def index(request: Request, ctx: Ctx) -> Response:
     snap = snapshot.take(ctx)
-    data = reviews.listing(ctx, snap)
-    return page(request, "reviews/index.html", live="reviews", snap=snap, reviews=data)
+    return page(
+        request,
+        "reviews/index.html",
+        live="reviews",
+        snap=snap,
+        reviews=reviews.listing(ctx, snap),
+        matrices=radar.matrices(snap),
+        queue=queue.panel(ctx, snap),
+    )
 
 
 @router.post("/reviews/approve")
@@ -29,34 +38,15 @@ def approve_many(
     request: Request, ctx: Ctx, pick: Annotated[list[str] | None, Form()] = None
 ) -> Response:
     """`pick` is "12:SHA" for each; what can't be approved is said, the others go ahead."""
-    if not pick:
-        raise Invalid("Select at least one merge request.")
+    chosen = picked(pick)
     problems = []
-    for choice in pick:
-        number, _, head_sha = choice.partition(":")
+    for number, head_sha in chosen:
         try:
-            reviews_service.approve(ctx, merge_request_id=_number(number), head_sha=head_sha)
+            reviews_service.approve(ctx, merge_request_id=number, head_sha=head_sha, bulk=True)
         except AppError as error:
-            problems.append(f"#{number}: {error}")
-    said = f"Approved {len(pick) - len(problems)} of {len(pick)}."
+            problems.append(str(error))
+    said = f"Approved {len(chosen) - len(problems)} of {len(chosen)}."
     return answers.done(request, " ".join([said, *problems]), "reviews", "inbox")
-
-
-@router.get("/reviews/{merge_request_id}")
-def show(request: Request, ctx: Ctx, merge_request_id: int) -> Response:
-    data = reviews.one(ctx, merge_request_id)
-    seen = data.row.request.head_sha
-    live = f"review:{merge_request_id}:{seen}"
-    return page(request, "reviews/show.html", live=live, review=data, seen=seen)
-
-
-@router.get("/reviews/{merge_request_id}/diff")
-def diff(ctx: Ctx, merge_request_id: int, seen: str = "") -> Response:
-    """The diff once it is computed; until then nothing changes on the page."""
-    data = reviews.one(ctx, merge_request_id)
-    if data.diff is None or data.row.request.head_sha != seen:
-        return Response(status_code=204)
-    return HTMLResponse(fragment("reviews/_diff.html", review=data, seen=seen))
 
 
 @router.post("/reviews/{merge_request_id}/approve")
@@ -66,11 +56,19 @@ def approve(
     merge_request_id: int,
     head_sha: HeadSha,
     force: Annotated[str, Form()] = "",
+    when_checks_pass: Annotated[str, Form()] = "",
+    after: Annotated[str, Form()] = "",
 ) -> Response:
-    reviews_service.approve(
-        ctx, merge_request_id=merge_request_id, head_sha=head_sha, force=bool(force)
+    """`after` names the merge requests that have to land first: "#12 #14"."""
+    approved = reviews_service.approve(
+        ctx,
+        merge_request_id=merge_request_id,
+        head_sha=head_sha,
+        force=bool(force),
+        when_checks_pass=bool(when_checks_pass),
+        after=numbers("A merge request to wait for", after),
     )
-    return _done(request, "Approved; it lands once its check passes.", merge_request_id, head_sha)
+    return _done(request, f"Approved #{approved.id}; it is in the queue.", approved)
 
 
 @router.post("/reviews/{merge_request_id}/reject")
@@ -81,10 +79,10 @@ def reject(
     head_sha: HeadSha,
     reason: Annotated[str, Form()] = "",
 ) -> Response:
-    reviews_service.reject(
+    rejected = reviews_service.reject(
         ctx, merge_request_id=merge_request_id, head_sha=head_sha, reason=reason.strip()
     )
-    return _done(request, "Rejected; the branch is kept.", merge_request_id, head_sha)
+    return _done(request, f"Rejected #{rejected.id}; its branch is kept.", rejected)
 
 
 @router.post("/reviews/{merge_request_id}/changes")
@@ -95,47 +93,21 @@ def request_changes(
     head_sha: HeadSha,
     body: Annotated[str, Form()] = "",
 ) -> Response:
-    reviews_service.request_changes(
+    returned = reviews_service.request_changes(
         ctx, merge_request_id=merge_request_id, head_sha=head_sha, body=body.strip()
     )
-    return _done(request, "Sent back to its author.", merge_request_id, head_sha)
-
-
-@router.post("/reviews/{merge_request_id}/comments")
-def comment(
-    ctx: Ctx,
-    merge_request_id: int,
-    head_sha: HeadSha,
-    body: Annotated[str, Form()],
-    path: Annotated[str, Form()] = "",
-    line: Annotated[int | None, Form(ge=1)] = None,
-    side: Annotated[str, Form()] = "new",
-) -> HTMLResponse:
-    """The comment's row, in place of the form that it was written in."""
-    kept = reviews_service.comment(
-        ctx,
-        merge_request_id=merge_request_id,
-        head_sha=head_sha,
-        path=path,
-        line=line,
-        side=side,
-        body=body,
-    )
-    return HTMLResponse(fragment("reviews/_comment.html", comments=[kept]))
+    return _done(request, f"Sent #{returned.id} back to its author.", returned)
 
 
 @router.post("/reviews/{merge_request_id}/undo")
-def undo(ctx: Ctx, merge_request_id: int) -> Response:
-    revert = reviews_service.undo(ctx, merge_request_id=merge_request_id)
-    return answers.go(f"/reviews/{revert.id}")
+def undo(request: Request, ctx: Ctx, merge_request_id: int) -> Response:
+    """Open again; of a merged one, the page of the request that takes it back."""
+    opened = verdicts.undo_verdict(ctx, merge_request_id=merge_request_id)
+    if opened.id != merge_request_id:
+        return answers.go(f"/reviews/{opened.id}")
+    return _done(request, f"#{opened.id} is open again.", opened)
 
 
-def _done(request: Request, said: str, merge_request_id: int, head_sha: str) -> Response:
-    shown = f"review:{merge_request_id}:{head_sha}"
+def _done(request: Request, said: str, judged: MergeRequest) -> Response:
+    shown = f"review:{judged.id}:{judged.head_sha}"
     return answers.done(request, said, shown, "reviews", "inbox")
-
-
-def _number(text: str) -> int:
-    if not text.isdigit() or len(text) > 12:
-        raise Invalid(f"{text[:20]!r} is no merge request.")
-    return int(text)

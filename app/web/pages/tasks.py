@@ -1,14 +1,16 @@
 """Tasks: the backlog, new work, and its order."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.services import contests
 from app.services import tasks as tasks_service
 from app.store import accounts
+from app.store import tasks as task_store
 from app.web import answers
 from app.web.contexts import snapshot, tasks
 from app.web.deps import Ctx
@@ -36,19 +38,25 @@ def add(
     title: Annotated[str, Form()] = "",
     repository: Annotated[str, Form()] = "",
     base_branch: Annotated[str, Form()] = "",
-    agent: Annotated[str, Form()] = "",
+    agent: Annotated[list[str] | None, Form()] = None,
+    each_model: Annotated[str, Form()] = "",
     draft: Annotated[str, Form()] = "",
 ) -> Response:
-    task = tasks_service.add_task(
-        ctx,
-        repository=repository or None,
-        title=title,
-        prompt=prompt,
-        base_branch=base_branch.strip() or None,
-        agent=agent or None,
-        draft=bool(draft),
-        terms=given.terms(),
-    )
+    """A task; a contest where it is for several agents, or for each of its models."""
+    terms, agents = given.terms(), [name for name in agent or () if name]
+    words: dict[str, Any] = {
+        "repository": repository or None,
+        "title": title,
+        "prompt": prompt,
+        "base_branch": base_branch.strip() or None,
+        "draft": bool(draft),
+        "terms": terms,
+    }
+    if len(agents) > 1 or each_model:
+        models = terms.models if each_model else ()
+        contest = contests.start(ctx, agents=agents, models=models, **words)
+        return answers.go(f"/contests/{contest.id}")
+    task = tasks_service.add_task(ctx, agent=next(iter(agents), None), **words)
     kept = "kept as a draft" if task.state == "draft" else "in the backlog"
     return answers.done(request, f"“{task.title}” is {kept}.", "tasks")
 
@@ -59,6 +67,7 @@ def terms(request: Request, ctx: Ctx, task_id: int) -> Response:
     with ctx.db.read() as db:
         task = tasks_service.existing(db, task_id)
         names = {row.id: row.name for row in accounts.every(db)}
+        labels = task_store.labels(db)
     return answers.sheet(
         request,
         "tasks/_terms.html",
@@ -66,6 +75,7 @@ def terms(request: Request, ctx: Ctx, task_id: int) -> Response:
         task=task,
         accounts=list(names.values()),
         account=names.get(task.wanted_account_id),
+        labels=labels,
     )
 
 

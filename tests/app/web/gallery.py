@@ -19,8 +19,16 @@ from app.services import diffs
 from app.services.context import Context
 from app.store import agents, sessions, tasks
 from tests.app import factories as make
-from tests.app.web import week
+from tests.app.web import judged, pile, week
 
+# Of the requests below, by their agent: care, its rule, risks.
+CARE: dict[str, tuple[str, str, list[dict[str, object]]]] = {
+    "raven": ("read", "code", [pile.ADDED]),
+    "otter": ("read", "code", [pile.SCHEMA, pile.PUBLIC]),
+    "birch": ("glance", "docs and tests", []),
+    "cedar": ("glance", "by quarterdeck.toml", []),
+    "heron": ("study", "settings", [pile.REMOVED]),
+}
 WAVE = [3, 5, 9, 14, 22, 31, 38, 41, 37, 30, 26, 29, 35, 44, 52, 49, 40, 33, 28, 31]
 
 
@@ -228,7 +236,9 @@ def fill(ctx: Context) -> None:
         ),
     ]
     made = []
-    for (_, work, seated), plus_, minus, files, state, conflicts, said in requests:
+    for (worked, work, seated), plus_, minus, files, state, conflicts, said in requests:
+        care, rule, risks = CARE[worked.name]
+        code = {"files": files, "additions": plus_, "deletions": minus}
         request = make.merge_request(
             ctx,
             seated,
@@ -238,6 +248,11 @@ def fill(ctx: Context) -> None:
             files=files,
             conflicts=conflicts,
             summary=said,
+            intent=said.split(". ")[0],
+            care=care,
+            care_reasons=[{"level": care, "rule": rule, "paths": ["src/resolve/graph.py"]}],
+            risks=risks,
+            sizes={"code": code, "tests": {"files": 1, "additions": 31, "deletions": 0}},
             state="conflicted" if conflicts else "open",
             created_at=now - timedelta(minutes=4 * files),
             updated_at=now - timedelta(minutes=3 * files),
@@ -256,7 +271,8 @@ def fill(ctx: Context) -> None:
             ended_at=None if state == "running" else now - timedelta(minutes=2),
         )
         made.append(request)
-    make.overlap(ctx, made[1], made[4], "src/resolve/graph.py", "app/settings.py")
+    paths = ("src/resolve/graph.py", "app/settings.py")
+    pile.scan(ctx, repo, [("otter", "heron", "text", paths, "")])
     diff = make.stored_diff(
         make.file_diff(
             "src/resolve/graph.py",
@@ -499,7 +515,9 @@ def main() -> None:
     ctx = make.context(home, port=given.port, rehearsal=given.rehearsal)
     if not given.empty:
         fill(ctx)
+        pile.fill(ctx)
         week.fill(ctx)
+        judged.fill(ctx)
     ctx.db.close()
     app = create_app(ctx.settings, supervise=False)
     sys.stdout.write(f"http://127.0.0.1:{given.port}/?token={app.state.token}\n")

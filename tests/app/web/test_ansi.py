@@ -37,7 +37,10 @@ def test_nothing_that_controls_a_terminal_or_turns_text_around_is_left(text: str
     assert harmless(reveal(text))
 
 
-@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Cf"])))
+SEEN = st.characters(exclude_categories=["C", "M"], exclude_characters="\u115f\u1160\u3164\uffa0")
+
+
+@given(st.text(SEEN))
 def test_plain_text_stays_as_it_is(text: str) -> None:
     assert clean(text) == text == reveal(text)
 
@@ -60,3 +63,12 @@ def test_it_takes_whole_sequences_out(text: str, seen: str) -> None:
 
 def test_it_shows_what_would_turn_a_command_around() -> None:
     assert reveal("rm \u202e/ fr-") == "rm ⟦U+202E⟧/ fr-"
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u2060", "\u00ad", "\u3164", "\ufeff", "\U000e0041"])
+def test_it_shows_what_is_drawn_as_nothing(unseen: str) -> None:
+    assert reveal(f"pass{unseen}word") == f"pass⟦U+{ord(unseen):04X}⟧word"
+
+
+def test_letters_of_other_scripts_and_pictures_stay() -> None:
+    assert reveal("Größe 世界 ❤\ufe0f שלום") == "Größe 世界 ❤\ufe0f שלום"

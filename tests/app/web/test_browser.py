@@ -260,10 +260,8 @@ def test_everything_can_be_reached_by_keys(visit: Page) -> None:
     press("g")
     press("r")
     visit.wait_for_url("**/reviews")
-    press("j")
-    press("j")
-    press("x")
-    expect(visit.locator("[data-bulk]")).to_have_text("Approve 1 selected")
+    press("X")
+    expect(visit.locator("[data-bulk]")).to_have_text("Approve 1 selected a")
     press("/")
     visit.keyboard.type("lockfile")
     expect(visit.locator("#palette-list a")).to_have_count(2)
@@ -283,7 +281,7 @@ def test_an_approval_by_key_is_for_the_commit_on_the_page(
 ) -> None:
     visit.goto(f"{served.url}/reviews/2")
     visit.keyboard.press("a")
-    expect(visit.locator("#review-head .m-approved")).to_have_text("approved")
+    expect(visit.locator("#notice a")).to_have_attribute("href", "/reviews/2")  # on to the next
     expect(visit.locator("#notice")).to_contain_text("Approved")
     with gallery_house.db.read() as db:
         request = merge_requests.get(db, 2)
@@ -305,6 +303,50 @@ def test_an_answer_that_comes_after_the_live_update_is_shown(
     visit.route("**/reviews/2/approve", late)
     visit.keyboard.press("a")  # its button is gone with the update, before the answer is there
     expect(visit.locator("#notice")).to_contain_text("Approved")
+
+
+def test_what_is_written_while_an_answer_is_late_stays(
+    gallery_house: Context, served: Served, visit: Page
+) -> None:
+    assert gallery_house
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        words.fill("The next one")
+        route.fulfill(response=answer)
+
+    visit.goto(f"{served.url}/tasks")
+    words = visit.locator("#new textarea")
+    words.fill("Write the changelog")
+    visit.route("**/tasks", late)
+    visit.get_by_role("button", name="Add to the backlog").click()
+    expect(visit.locator("#notice")).to_contain_text("backlog")
+    expect(words).to_have_value("The next one")
+    visit.unroute("**/tasks")
+    visit.get_by_role("button", name="Add to the backlog").click()
+    expect(words).to_have_value("")
+
+
+def test_a_late_answer_does_not_close_the_sheet_of_another_deed(
+    gallery_house: Context, served: Served, visit: Page
+) -> None:
+    assert gallery_house
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        visit.keyboard.press("Escape")
+        expect(visit.locator("#sheet")).to_be_hidden()
+        visit.keyboard.press("m")
+        expect(visit.locator("#sheet h1")).to_contain_text("Move")
+        route.fulfill(response=answer)
+
+    visit.goto(f"{served.url}/agents/maple")
+    visit.keyboard.press("e")
+    expect(visit.locator("#sheet")).to_be_visible()
+    visit.route("**/quota", late)
+    visit.locator("#sheet form[data-closes] button:not([type=button])").first.click()
+    expect(visit.locator("#notice .notice")).to_have_count(1)
+    expect(visit.locator("#sheet")).to_be_visible()
 
 
 def test_a_refused_deed_says_why(gallery_house: Context, served: Served, visit: Page) -> None:
@@ -334,7 +376,7 @@ def test_a_task_is_written_and_moved(gallery_house: Context, served: Served, vis
 
 def test_a_line_takes_a_comment(gallery_house: Context, served: Served, visit: Page) -> None:
     visit.goto(f"{served.url}/reviews/2")
-    visit.locator(".diff .add td.code").nth(1).click()
+    visit.locator(".diff .add td:last-child").nth(1).click()
     visit.keyboard.type("Why sorted no more?")
     visit.get_by_role("button", name="Keep comment").click()
     expect(visit.locator(".noted .comment")).to_contain_text("Why sorted no more?")

@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 from starlette.testclient import TestClient
 
 from agents import events as ev
-from app.models import BalancerDecision
+from app.models import BalancerDecision, Batch, MergeRequest, Radar, Session
 from app.services import diffs
 from app.services.context import Context
 from app.store import merge_requests
@@ -53,17 +53,17 @@ TAGS = set(
     """html head meta title link script body a header nav button span p b i section main article
     footer svg polyline rect aside h1 h2 ul ol li div dialog input dl dt dd kbd form pre details
     summary textarea label select option template table colgroup col tbody thead tr td th time code
-    small caption datalist hx-partial""".split()  # noqa: SIM905
+    small caption fieldset legend datalist hx-partial strong progress pattern text""".split()  # noqa: SIM905
 )
 LINKS = ("href", "src", "action", "formaction", "hx-get", "hx-post", "hx-ws:connect")
 PAGES = [
-    "/", "/inbox", "/reviews", "/reviews/1", "/tasks", "/accounts", "/agents", "/agents/maple",
-    "/agents/maple/move", "/agents/maple/quota", "/accounts/1", "/go?q=",
+    "/", "/inbox", "/reviews", "/reviews/1", "/unions/1", "/tasks", "/accounts", "/agents",
+    "/agents/maple", "/agents/maple/move", "/agents/maple/quota", "/accounts/1", "/go?q=",
     "/throughput", "/throughput?by=agent", "/throughput?by=model", "/throughput?by=task",
 ]  # fmt: skip
 REGIONS = [
-    "strip", "fleet", "inbox", "tasks", "reviews", "accounts", "review:1:x", "agent:maple",
-    "balancer", "throughput:24:model",
+    "strip", "fleet", "inbox", "tasks", "reviews", "accounts", "review:1:x", "output:1",
+    "union:1:x", "agent:maple", "balancer", "throughput:24:model",
 ]  # fmt: skip
 
 
@@ -110,6 +110,11 @@ def furnish(ctx: Context, evil: str) -> None:
         ctx, session, task, title=evil, summary=evil, branch=evil, state_reason=evil,
         base_branch=evil,
         conflicts=[{"path": evil, "kind": "content"}],
+        intent=evil,
+        pull_url=evil,
+        care="study",
+        care_reasons=[{"level": "study", "rule": evil, "paths": [evil]}],
+        risks=[{"kind": evil, "points": 3, "says": evil, "paths": [evil]}],
     )  # fmt: skip
     make.check(ctx, request, "failed", output_tail=evil, command=evil)
     make.comment(ctx, request, evil, path=evil, line=2)
@@ -117,7 +122,36 @@ def furnish(ctx: Context, evil: str) -> None:
     stored = make.stored_diff(file, head_sha=request.head_sha, subjects=(evil,))
     diffs.store(diffs.request_path(ctx, request.id or 0, request.head_sha), stored)
     diffs.store(diffs.session_path(ctx, session.id), stored)
+    members = [{"merge_request_id": request.id, "head_sha": request.head_sha}]
+    batch = Batch(repository_id=repo.id or 0, base_branch=evil, kind="union", members=members,
+                  left=[{"merge_request_id": request.id, "paths": [evil]}], state_reason=evil,
+                  state="ready", head_sha=request.head_sha)  # fmt: skip
+    diffs.store(diffs.union_path(ctx, make.save(ctx, batch).id or 0), stored)
+    make.save(ctx, radar_of(repo.id or 0, request, session, evil))
     make.journal(ctx, session, make.records(*every_event(evil)))
+
+
+def radar_of(repository_id: int, request: MergeRequest, session: Session, evil: str) -> Radar:
+    """Its merge request and its session's later work collide in both ways."""
+    hostile = {"sha": evil, "agent": evil, "title": evil, "branch": evil, "session_id": session.id}
+    members = [
+        {**hostile, "key": "base", "merge_request_id": None, "session_id": ""},
+        {**hostile, "key": str(request.id), "merge_request_id": request.id},
+        {**hostile, "key": session.id, "merge_request_id": None},
+    ]
+    symbol = {"name": evil, "path": evil, "other_path": evil, "says": evil}
+    hit = {"one": str(request.id), "other": session.id, "paths": [evil]}
+    return Radar(
+        repository_id=repository_id,
+        base_branch=evil,
+        members=members,
+        collisions=[
+            {**hit, "kind": "text", "symbols": []},
+            {**hit, "kind": "symbol", "symbols": [symbol]},
+            {**hit, "other": "base", "kind": "text", "symbols": []},
+        ],
+        uncovered={evil: 1},
+    )
 
 
 def every_event(evil: str) -> list[ev.Event]:
