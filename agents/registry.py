@@ -14,6 +14,14 @@ DRIVERS = {
     "scripted": "agents.drivers.scripted:Scripted",
 }
 
+# Files of a repository by which vendors' tools are steered or made to run something: patterns of
+# lower-case paths, for those who must know that a change touches them.
+STEERING = (
+    r"(agents|agent|claude|gemini|qwen|copilot-instructions|skill)(\.local|\.override)?\.md$",
+    r"\.(claude|codex|agents|cursor|gemini|windsurf|clinerules|roo|opencode)/",
+    r"\.(mcp\.json|cursorrules|windsurfrules|clinerules|aider\.conf\.yml)$",
+)
+
 
 def driver(driver_id: str) -> Driver:
     """The driver of that id; raises AgentNotFound with the known ids."""

@@ -1,6 +1,6 @@
 """The CLI's way to the running server: its address and token from the home, JSON over HTTP."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -54,6 +54,18 @@ class Client:
         given = {name: value for name, value in query.items() if value is not None}
         return self._ask("GET", path, params=given)
 
+    def lines(self, path: str, /, **query: Any) -> Iterator[str]:
+        """The answer line by line, however long it is."""
+        given = {name: value for name, value in query.items() if value is not None}
+        try:
+            with self._http.stream("GET", path, params=given) as response:
+                if response.is_error:
+                    response.read()
+                    raise _refusal(response)
+                yield from response.iter_lines()
+        except httpx.HTTPError as error:
+            raise self._silent(error) from error
+
     def post(self, path: str, /, **body: Any) -> Any:
         """The decoded answer, None where there is none; body values of None are left out."""
         return self._ask("POST", path, json=_given(body))
@@ -73,13 +85,16 @@ class Client:
         try:
             response = self._http.request(method, path, **more)
         except httpx.HTTPError as error:
-            raise ServerNotRunning(
-                f"The server at {self._http.base_url.host} does not answer "
-                f"({type(error).__name__}); look at its terminal, or start it again."
-            ) from error
+            raise self._silent(error) from error
         if response.is_error:
             raise _refusal(response)
         return response.json() if response.content else None
+
+    def _silent(self, error: httpx.HTTPError) -> ServerNotRunning:
+        return ServerNotRunning(
+            f"The server at {self._http.base_url.host} does not answer "
+            f"({type(error).__name__}); look at its terminal, or start it again."
+        )
 
 
 def _given(body: dict[str, Any]) -> dict[str, Any]:

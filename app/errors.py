@@ -37,6 +37,16 @@ class Conflict(AppError):
     status = 409
 
 
+class NotSeen(Conflict):
+    """Files that its care level wants looked at first were not."""
+
+    code = "not_seen"
+
+    def __init__(self, message: str, *, care: str, missing: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.care, self.missing = care, missing
+
+
 class Unavailable(AppError):
     """Not possible now; try again."""
 
@@ -200,6 +210,7 @@ class WorktreeUnreadable(GitError):
     status = 409
 
     def __init__(self, path: str, why: str) -> None:
+        path = path.encode("utf-8", "backslashreplace").decode()  # a name need not be text
         super().__init__(
             f"{path} can't be kept ({why}): make it readable or delete it, then retry."
         )
@@ -230,3 +241,25 @@ class SetupFailed(AppError):
             "then start the task again."
         )
         self.command, self.said = command, said
+
+
+class PushRefused(AppError):
+    """The remote did not take the branch."""
+
+    code = "push_refused"
+    status = 409
+
+    def __init__(self, remote: str, why: str) -> None:
+        super().__init__(f"{remote} did not take it: {why}.")
+        self.remote, self.why = remote, why
+
+
+class PullRefused(AppError):
+    """The branch is at the remote, but no pull request was opened."""
+
+    code = "pull_refused"
+    status = 409
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The branch is pushed, but no pull request was opened: {why}.")
+        self.why = why

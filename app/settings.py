@@ -1,5 +1,6 @@
 """Every setting, read from QUARTERDECK_* variables. `docs/settings.md` lists them."""
 
+import os
 from pathlib import Path
 
 from pydantic import Field
@@ -33,6 +34,8 @@ class Settings(BaseSettings):
     """A runner whose agent waits for nothing is stopped after this long; it resumes on demand."""
     check_timeout_seconds: float = 900.0
     """Time limit of a repository's check, unless quarterdeck.toml gives one."""
+    max_checks: int = Field(default=0, ge=0)
+    """Checks that may run at the same time; 0 is half of the processor's cores."""
     sandbox: bool = True
     """Run sessions under bubblewrap where it is installed."""
     rehearsal: bool = False
@@ -41,6 +44,10 @@ class Settings(BaseSettings):
     @property
     def state(self) -> Home:
         return Home(self.home)
+
+    @property
+    def checks_at_once(self) -> int:
+        return self.max_checks or max(1, len(os.sched_getaffinity(0)) // 2)
 
     @property
     def database(self) -> str:

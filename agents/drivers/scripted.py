@@ -3,7 +3,8 @@
 A prompt is a JSON object whose keys say what the turn does, in this order: `spawn_orphan`,
 `run` (a shell command, boxed), `events` (tagged events as they stand in a journal), `ask` (a
 permission), `rate` with `seconds` and `text_bytes` (a stream of mixed events), `hang`, `crash`,
-`fail` (an error kind), `bug`. Any other prompt is answered with its own words.
+`fail` (an error kind), `bug`. It may stand below a title, as the last paragraph. Any other prompt
+is answered with its own words.
 """
 
 import asyncio
@@ -266,7 +267,7 @@ class ScriptedConnection:
 
 def _script(text: str) -> Script:
     try:
-        return msgspec.json.decode(text, type=Script)
+        return msgspec.json.decode(text.rpartition("\n\n")[2], type=Script)
     except msgspec.DecodeError:
         return Script(say=text)
 

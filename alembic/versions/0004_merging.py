@@ -55,6 +55,7 @@ INDEXED = (
     ("task", "contest_id"),
     ("check", "repository_id"),
     ("check", "batch_id"),
+    ("check", "head_sha"),
     ("landing", "batch_id"),
     ("decision", "subject"),
 )

@@ -8,7 +8,7 @@ from pydantic import Field
 from app.api.deps import Ctx
 from app.api.errors import RESPONSES, ApiRoute
 from app.api.schemas import PermissionView, View
-from app.web.contexts import fleet, snapshot
+from app.web.contexts import fleet, inbox, snapshot
 
 router = APIRouter(route_class=ApiRoute, responses=RESPONSES)
 
@@ -57,7 +57,7 @@ def show_fleet(ctx: Ctx) -> FleetView:
         tiles=[_tile(tile, snap) for tile in fleet.tiles(snap)],
         permissions=[PermissionView.model_validate(ask) for ask in snap.permissions],
         reviews=[request.id or 0 for request in snap.to_review],
-        failed_tasks=[task.id or 0 for task in fleet.inbox(snap).failed],
+        failed_tasks=[task.id or 0 for task in inbox.failed(snap)],
     )
 
 

@@ -4,10 +4,28 @@ from fastapi import APIRouter
 
 from agents import sandbox
 from app import __version__
-from app.api import accounts, balance, fleet, gauges, moves, reviews, sessions, usage, work
+from app.api import (
+    accounts,
+    balance,
+    checks,
+    contests,
+    decisions,
+    fleet,
+    gauges,
+    moves,
+    publishing,
+    queue,
+    radar,
+    record,
+    reviews,
+    sessions,
+    unions,
+    usage,
+    work,
+)
 from app.api.deps import Ctx
 from app.api.errors import RESPONSES, ApiRoute
-from app.api.schemas import DecisionView, Health
+from app.api.schemas import Health
 from app.store import merge_requests
 from app.store.migrate import head
 
@@ -27,13 +45,6 @@ def health(ctx: Ctx) -> Health:
     )
 
 
-@router.get("/decisions", tags=["server"], summary="The ledger: who decided what, newest first")
-def decisions(ctx: Ctx, subject: str | None = None, limit: int = 200) -> list[DecisionView]:
-    with ctx.db.read() as db:
-        rows = merge_requests.decisions(db, subject, max(1, min(limit, 1000)))
-        return [DecisionView.model_validate(row) for row in rows]
-
-
 for part in (
     accounts.router,
     balance.router,
@@ -43,6 +54,14 @@ for part in (
     work.router,
     sessions.router,
     reviews.router,
+    radar.router,
+    unions.router,
+    queue.router,
+    decisions.router,
+    contests.router,
+    record.router,
+    checks.router,
+    publishing.router,
     usage.router,
 ):
     router.include_router(part)

@@ -106,6 +106,9 @@ class TaskView(View):
     models: list[str]
     may_overflow: bool
     account: str | None = Field(description="The only account that may pay for it.")
+    label: str = Field(description="The kind of work, in the human's word.")
+    care: str = Field(description="Its review asks for at least this; empty: as its paths say.")
+    contest_id: int | None = Field(description="The contest that it competes in.")
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -119,6 +122,10 @@ class TaskTerms(Given):
     models: list[str] = Field([], description="That may do it; left out: any.")
     may_overflow: bool = Field(False, description="May be paid by use, on a key.")
     account: str | None = Field(None, description="Only this account may pay for it.")
+    label: str = Field("", description="The kind of work; the record is kept by it.")
+    care: Literal["", "glance", "read", "study"] = Field(
+        "", description="At least this for its review."
+    )
 
 
 class TaskGiven(TaskTerms):
@@ -218,13 +225,3 @@ class PermissionView(View):
 class Answer(Given):
     decision: Literal["allow", "allow_always", "deny"]
     message: str = ""
-
-
-class DecisionView(View):
-    id: int
-    actor: str
-    verb: str
-    subject: str
-    sha: str
-    detail: dict[str, Any]
-    created_at: datetime

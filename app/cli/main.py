@@ -6,12 +6,33 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import account, agent, balance, permission, repository, review, task, usage
+from app.cli import (
+    account,
+    agent,
+    balance,
+    check,
+    contest,
+    decisions,
+    permission,
+    pull,
+    queue,
+    radar,
+    record,
+    repository,
+    review,
+    task,
+    union,
+    usage,
+)
 from app.cli.common import AsJson, group
 
 cli = group("quarterdeck", "One human commands many coding agents. Without a command: serve.")
-for part in (task, agent, account, repository, review, permission, usage, balance):
+for part in (
+    *(task, agent, account, repository, review, check, union, contest, record, permission, usage),
+    *(balance, radar),
+):
     cli.add_typer(part.cli)
+review.cli.command()(pull.pull)
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on; loopback by default.")]
@@ -49,6 +70,10 @@ def serve(
     serving.serve(
         port=port, host=host, browser=browser, allow_remote=allow_remote, repository=repository
     )
+
+
+cli.command()(queue.queue)
+cli.command()(decisions.decisions)
 
 
 @cli.command()

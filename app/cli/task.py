@@ -23,6 +23,8 @@ Overflow = Annotated[
     bool | None, typer.Option("--overflow/--no-overflow", help="May be paid by use, on a key.")
 ]
 Account = Annotated[str | None, typer.Option(help="Only this account may pay for it.")]
+Label = Annotated[str | None, typer.Option(help="The kind of work; the record is kept by it.")]
+Care = Annotated[str | None, typer.Option(help="Its review asks for glance, read or study.")]
 TaskId = Annotated[int, typer.Argument(help="The task's number.")]
 
 
@@ -41,10 +43,12 @@ def add(
     model: Models = None,
     overflow: Overflow = None,
     account: Account = None,
+    label: Label = None,
+    care: Care = None,
     json: AsJson = False,
 ) -> None:
     """Add a task to the end of the backlog."""
-    terms = _terms(priority, deadline, deferrable, after, model, overflow, account)
+    terms = _terms(priority, deadline, deferrable, after, model, overflow, account, label, care)
     with connect() as client:
         task = client.post(
             "/tasks",
@@ -69,12 +73,15 @@ def set_(
     model: Models = None,
     overflow: Overflow = None,
     account: Account = None,
+    label: Label = None,
+    care: Care = None,
     json: AsJson = False,
 ) -> None:
-    """Change a task's terms; `--deadline none` and `--account none` lift theirs."""
-    terms = _terms(priority, deadline, deferrable, after, model, overflow, account)
-    lifted = [name for name, value in terms.items() if value == "none"]
-    kept = {name: value for name, value in terms.items() if value != "none"}
+    """Change a task's terms; `none` lifts a deadline, account, label or care."""
+    terms = _terms(priority, deadline, deferrable, after, model, overflow, account, label, care)
+    lifted = [name for name in ("deadline_at", "account") if terms.get(name) == "none"]
+    left = {name: value for name, value in terms.items() if name not in lifted}
+    kept = {name: "" if value == "none" else value for name, value in left.items()}
     with connect() as client:
         _said(client.patch(f"/tasks/{task_id}", lifted, **kept), as_json=json)
 
@@ -155,6 +162,8 @@ def _terms(
     models: list[str] | None,
     overflow: bool | None,
     account: str | None,
+    label: str | None,
+    care: str | None,
 ) -> dict[str, Any]:
     """The terms that were given, by their names in the API."""
     given = {
@@ -165,6 +174,8 @@ def _terms(
         "models": models or None,
         "may_overflow": overflow,
         "account": account,
+        "label": label,
+        "care": care,
     }
     return {name: value for name, value in given.items() if value is not None}
 

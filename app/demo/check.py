@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.client import Client
+from app.client import Client, Refused
 from app.errors import AppError
 
 SECONDS = 120.0
@@ -38,13 +38,17 @@ class Play:
     def run(self) -> list[Scene]:
         """Every scene in order; one that fails does not stop the others."""
         self._scene("offered", "a merge request within 60 s", self._offered)
+        self._scene("unseen", "care read: no approval before its diff was shown", self._unseen)
         self._scene("merged", "otter's work lands on main", lambda: self._merge("otter"))
         self._scene("asked", "heron waits for an answer, gets it, goes on", self._asked)
         self._scene("parked", "finch's limit parks it with a time", self._parked)
+        self._scene("unticked", "care study: shown is not enough, files are ticked", self._unticked)
         self._scene("caught", "raven's broken tests are caught, no approval", self._caught)
         self._scene("rejected", "raven's branch is rejected, main untouched", self._rejected)
+        self._scene("warned", "the radar names what collides while agents work", self._warned)
         self._scene("foreseen", "maple and cedar are told that they collide", self._foreseen)
-        self._scene("conflicted", "maple lands, cedar's conflict goes back to it", self._conflicted)
+        self._scene("coupled", "maple's and heron's work land as one train", self._coupled)
+        self._scene("conflicted", "cedar's conflict with them goes back to it", self._conflicted)
         self._scene("resolved", "cedar resolves it and lands", lambda: self._merge("cedar"))
         self._scene("resumed", "finch resumes once and offers its work", self._resumed)
         return self.scenes
@@ -61,10 +65,31 @@ class Play:
         request = self._wait(lambda: next(iter(self._client.get("/reviews")), None), 60.0)
         return f"#{request['id']} {request['title']}"
 
+    def _unseen(self) -> str:
+        return self._refused(self._checked("otter"))
+
+    def _unticked(self) -> str:
+        request = self._request_of("raven")
+        self._look(request, ticked=False)
+        return self._refused(request)
+
+    def _refused(self, request: Row) -> str:
+        """What is said to an approval without the look that its care asks for."""
+        missing = self._client.get(f"/reviews/{request['id']}/seen")["missing"]
+        try:
+            self._decide(request)
+        except Refused as error:
+            refusal = error
+        else:
+            raise AssertionError(f"a request of care {request['care']} was approved unseen")
+        assert (refusal.code, bool(missing)) == ("not_seen", True), refusal
+        assert all(path in str(refusal) for path in missing[:3]), refusal
+        return str(refusal)
+
     def _merge(self, agent: str) -> str:
         request = self._checked(agent)
         self._approve(request)
-        self._wait(lambda: self._review(request["id"])["state"] == "merged")
+        self._until_merged(request)
         return self._git("log", "-1", "--format=%h %s", "main")
 
     def _asked(self) -> str:
@@ -95,6 +120,22 @@ class Play:
         assert self._git("rev-parse", "main") == before
         return "Tests fail."
 
+    def _warned(self) -> str:
+        """Found in what at least one of them has not offered yet."""
+
+        def collision() -> Row | None:
+            (radar,) = self._client.get("/radar")
+            members = {member["key"]: member for member in radar["members"]}
+            for found in radar["collisions"]:
+                two = [members[found["one"]], members[found["other"]]]
+                names = {member["agent"] for member in two}
+                if names == {"maple", "cedar"} and any(not m["merge_request_id"] for m in two):
+                    return dict(found)
+            return None
+
+        found = self._wait(collision)
+        return ", ".join([s["says"] for s in found["symbols"]] or found["paths"])
+
     def _foreseen(self) -> str:
         def overlap() -> Row | None:
             maple, cedar = self._request_of("maple"), self._request_of("cedar")
@@ -104,9 +145,19 @@ class Play:
 
         return ", ".join(self._wait(overlap)["paths"])
 
+    def _coupled(self) -> str:
+        """One is approved to land after the other, so neither sets off alone."""
+        heron, maple = self._checked("heron"), self._checked("maple")
+        self._approve(heron, after=[maple["id"]])
+        self._approve(maple)
+        self._until_merged(heron, maple)
+        trains = self._client.get("/queue")["trains"]
+        riders = [[step["merge_request_id"] for step in train["steps"]] for train in trains]
+        assert [maple["id"], heron["id"]] in riders, f"the trains were {riders}"
+        return f"#{maple['id']}, then #{heron['id']}, checked together"
+
     def _conflicted(self) -> str:
         cedar = self._request_of("cedar")
-        self._merge("maple")
         self._wait(lambda: self._review(cedar["id"])["round"] > 1)
         return f"#{cedar['id']} offered a second round"
 
@@ -117,8 +168,23 @@ class Play:
         assert sessions[0]["launches"] == 2, f"{sessions[0]['launches']} launches"
         return f"#{request['id']} after {sessions[0]['launches']} launches"
 
-    def _approve(self, request: Row) -> None:
-        self._client.post(f"/reviews/{request['id']}/approve", head_sha=request["head_sha"])
+    def _approve(self, request: Row, **conditions: Any) -> None:
+        """After a look at all of its files, each ticked: its care level may ask for that."""
+        self._look(request, ticked=True)
+        self._decide(request, **conditions)
+
+    def _look(self, request: Row, *, ticked: bool) -> None:
+        self._client.get(f"/reviews/{request['id']}/diff")
+        seen = {"head_sha": request["head_sha"], "ticked": ticked}
+        self._client.post(f"/reviews/{request['id']}/seen", **seen)
+
+    def _decide(self, request: Row, **conditions: Any) -> None:
+        verdict = {"head_sha": request["head_sha"], **conditions}
+        self._client.post(f"/reviews/{request['id']}/approve", **verdict)
+
+    def _until_merged(self, *requests: Row) -> None:
+        numbers = [request["id"] for request in requests]
+        self._wait(lambda: {self._review(number)["state"] for number in numbers} == {"merged"})
 
     def _checked(self, agent: str, state: str = "passed") -> Row:
         def found() -> Row | None:

@@ -16,7 +16,7 @@ from app.git.clones import (
     update_refs,
 )
 from app.git.names import HEADS
-from app.git.repositories import MARK, find
+from app.git.repositories import MARK, find, require_there
 from app.git.run import ZERO, run_git
 
 _CORE = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogAllRefUpdates = "
@@ -66,10 +66,7 @@ def recover(clones: Clones, older_than_seconds: float = 60.0) -> tuple[Path, ...
 
 
 def _sync(clones: Clones) -> dict[str, str]:
-    if not clones.human.is_dir():
-        raise RepositoryRefused(
-            f"{clones.human} is gone", "move it back, or remove the repository and add it again"
-        )
+    require_there(clones.human)
     _fetch_from_human(clones)
     theirs = _human_refs(clones)
     copied = {ref.removeprefix(COPIED): oid for ref, oid in refs(clones.gate, COPIED).items()}

@@ -1,7 +1,7 @@
 """`quarterdeck.toml`: what a repository says about itself, read from the base commit only.
 
 base_branch = "main"                # what work starts from and is merged into
-merge = "merge"                     # or "squash"
+merge = "merge"                     # or "squash", "rebase"
 copy = [".env", "config/*.local"]   # untracked files that worktrees get
 keep_ignored = ["notes/*"]          # ignored files that snapshots keep
 protected = ["migrations/"]         # changes here always wait for a human's eye
@@ -13,6 +13,11 @@ timeout_seconds = 600
 [check]
 command = "make test"               # run on the merged tree before the base moves
 timeout_seconds = 900
+reruns = 0                          # times that a failing tree is tried again before it counts
+
+[push]
+remote = "origin"                   # of your repository
+base = false                        # push the base there after each landing
 
 [care]                              # path rules: what kind of look a change deserves
 study = ["payments/**"]
@@ -44,6 +49,21 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_seconds: Seconds = 900
 
 
+class CheckCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The shell command that a tree must pass; the settings' time limit where it has none."""
+
+    command: str = ""
+    timeout_seconds: Seconds | None = None
+    reruns: Annotated[int, msgspec.Meta(ge=0, le=5)] = 0  # of one that failed, by itself
+
+
+class PushRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where landings and pull requests go; `base`: push the base after each landing."""
+
+    remote: str = "origin"
+    base: bool = False
+
+
 class CareRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Path patterns by care level."""
 
@@ -56,20 +76,21 @@ class RepositoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file, defaults filled in."""
 
     base_branch: str = ""
-    merge: Literal["merge", "squash"] = "merge"
+    merge: Literal["merge", "squash", "rebase"] = "merge"
     copy: tuple[str, ...] = ()
     keep_ignored: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
     setup: Command = Command()
-    check: Command = Command()
+    check: CheckCommand = CheckCommand()
+    push: PushRules = PushRules()
     care: CareRules = CareRules()
 
-    def care_of(self, path: str) -> Care:
-        """How much the human cares about this path: the strictest rule that matches, else read."""
-        for level, patterns in (("study", self.care.study), ("read", self.care.read)):
-            if any(matches(path, pattern) for pattern in patterns):
-                return "study" if level == "study" else "read"
-        return "glance" if any(matches(path, p) for p in self.care.glance) else "read"
+    def care_rule(self, path: str) -> Care | None:
+        """The strictest level whose patterns match this path; None where `[care]` is silent."""
+        for level in ("study", "read", "glance"):
+            if any(matches(path, pattern) for pattern in getattr(self.care, level)):
+                return level
+        return None
 
     def is_protected(self, path: str) -> bool:
         """Whether a change of this path always waits for a human."""
@@ -126,7 +147,7 @@ def _from_validation(said: str, text: str) -> ConfigInvalid:
     if unknown:
         table = field
         field = f"{table}.{unknown[1]}".strip(".")
-        known = [*RepositoryConfig.__struct_fields__, *Command.__struct_fields__, "study"]
+        known = [*RepositoryConfig.__struct_fields__, *CheckCommand.__struct_fields__, "study"]
         close = get_close_matches(unknown[1], known, 1)
         problem = "there is no such setting" + (f", did you mean {close[0]}?" if close else "")
     return ConfigInvalid(problem, field=field, line=_line_of(text, field))

@@ -1,5 +1,6 @@
 """Names: agents' branches, full ref names, paths. What is not plainly good is refused."""
 
+import os
 import re
 import unicodedata
 
@@ -7,6 +8,7 @@ from app.errors import BranchRefused
 
 _PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
+_SPELLED = re.compile(rb"\\x([0-9a-f]{2})")
 HEADS = "refs/heads/"
 
 
@@ -80,3 +82,13 @@ def require_path(path: str) -> str:
     if not path or "\0" in path or any(part in ("", ".", "..") for part in parts):
         raise BranchRefused(f"{path!r} is not a path inside the repository.")
     return path
+
+
+def path_text(raw: bytes) -> str:
+    r"""A path of git as text that can be stored and sent: bytes that are no UTF-8 become `\xNN`."""
+    return raw.replace(b"\\x", b"\\x5cx").decode("utf-8", "backslashreplace")
+
+
+def path_argument(text: str) -> str:
+    """The path that `path_text` spelled, as an argument for git."""
+    return os.fsdecode(_SPELLED.sub(lambda found: bytes.fromhex(found[1].decode()), text.encode()))

@@ -25,6 +25,9 @@ class Identity(msgspec.Struct, frozen=True):
     email: str
 
 
+QUARTERDECK = Identity("Quarterdeck", "quarterdeck@localhost")  # of commits that nobody lands
+
+
 class RepositoryFacts(msgspec.Struct, frozen=True):
     """What `inspect` found; `notices` say in sentences what is handled in a special way."""
 
@@ -86,6 +89,14 @@ def inspect(path: Path, base_branch: str | None = None) -> RepositoryFacts:
         has_lfs=bool(head_sha) and _has_lfs(top, head_sha),
     )
     return msgspec.structs.replace(facts, notices=_notices(facts))
+
+
+def require_there(human: Path) -> None:
+    """RepositoryRefused where the human's repository is gone from its place."""
+    if not human.is_dir():
+        raise RepositoryRefused(
+            f"{human} is gone", "move it back, or put a symbolic link to its new place there"
+        )
 
 
 def _whole(commit: "git.Commit") -> str:

@@ -111,7 +111,9 @@ def run_git(
         whole_env["GIT_DIR"] = str(git_dir)
     if box is not None and can_box():
         argv = [*box_arguments(box, cwd), *argv]
-    done = _run(argv, whole_env, cwd or Path("/"), stdin, stdout, timeout_seconds, limit_bytes)
+    done = run_bounded(
+        argv, whole_env, cwd or Path("/"), stdin, stdout, timeout_seconds, limit_bytes
+    )
     if done.returncode not in accept and not done.is_cut:
         raise GitError(f"git {_verb(args)} failed: {_verdict(done)}", detail=done.stderr)
     return done
@@ -130,15 +132,16 @@ def _verdict(done: Completed) -> str:
     return (said or lines[-1:] or [f"exit status {done.returncode}"])[0]
 
 
-def _run(
+def run_bounded(
     argv: list[str],
     env: dict[str, str],
     cwd: Path,
-    stdin: bytes | IO[bytes],
-    stdout: IO[bytes] | None,
-    timeout_seconds: float,
-    limit_bytes: int,
+    stdin: bytes | IO[bytes] = b"",
+    stdout: IO[bytes] | None = None,
+    timeout_seconds: float = 120.0,
+    limit_bytes: int = 256 << 20,
 ) -> Completed:
+    """Run a program to its end, whatever its exit status; its group ends with it. GitTimeout."""
     deadline = time.monotonic() + timeout_seconds
     with tempfile.TemporaryFile() as fed, tempfile.TemporaryFile() as said:
         source = fed

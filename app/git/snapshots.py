@@ -29,6 +29,7 @@ from app.git.clones import (
 from app.git.gate import fetch_branch
 from app.git.merging import tree_of
 from app.git.names import is_name
+from app.git.repositories import QUARTERDECK
 from app.git.run import OID, ZERO, require_oid, run_git
 from app.git.tree import Changes, changes
 
@@ -179,7 +180,7 @@ def _write_stream(
     found: Changes,
     at: datetime,
 ) -> None:
-    who = b"Quarterdeck <quarterdeck@localhost> %d +0000\n" % int(at.timestamp())
+    who = f"{QUARTERDECK.name} <{QUARTERDECK.email}> {int(at.timestamp())} +0000\n".encode()
     stream.write(b"feature done\ncommit %s\n" % ref.encode())
     stream.write(b"author " + who + b"committer " + who)
     stream.write(b"data %d\n%s\nfrom %s\n" % (len(message), message, head.encode()))

@@ -89,7 +89,7 @@ class Check(SQLModel, table=True):
     repository_id: int = Field(foreign_key="repository.id", index=True)
     merge_request_id: int | None = Field(default=None, foreign_key="mergerequest.id", index=True)
     batch_id: int | None = Field(default=None, foreign_key="batch.id", index=True)
-    head_sha: str  # of the request, or the batch's own commit
+    head_sha: str = Field(index=True)  # of the request, or the batch's own commit
     base_sha: str
     tree_sha: str = Field(index=True)
     command: str

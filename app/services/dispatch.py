@@ -11,9 +11,10 @@ from sqlmodel import Session as Orm
 
 from app.models import Agent, Session, Task
 from app.models.base import utc_now
-from app.services import balancer, quotas
+from app.services import balancer, preferring, quotas
 from app.services.balance.filler import fillable
 from app.services.context import Context
+from app.services.ledger import record
 from app.services.placing import Advice, Board, Placement, Told
 from app.services.scales import weigh_accounts
 from app.store import agents, balancing, sessions, tasks
@@ -66,6 +67,7 @@ def plan(db: Orm, now: datetime, max_sessions: int) -> Board | None:
         moved_in=_moved_in(db, free),
         fillable=fillable(list(scales.views.values()), others, now),
         told=_told(db, now) if mode == "advise" else Told(),
+        record=preferring.known(db),
     )
     board.fill(ready, room)
     return board
@@ -106,6 +108,10 @@ def _start(db: Orm, placement: Placement, board: Board) -> str:
     before = agent.account_id
     begun = sessions.resumable(db, placement.task_id)
     is_new = begun is None or begun.agent_id != agent.id
+    if placement.by_record:
+        task.state_reason = placement.by_record
+        detail = {"agent": agent.name, "because": placement.by_record}
+        record(db, "prefer", f"task {task.id}", actor="system", detail=detail)
     if is_new and agent.account_id != placement.account_id:
         agent.account_id = placement.account_id
         db.add(agent)

@@ -41,6 +41,11 @@ _TOOLCHAINS = (
 )
 
 
+def email_of(name: str) -> str:
+    """The address that an agent's commits carry; no mail can reach it."""
+    return f"{name}@quarterdeck.invalid"
+
+
 def child_environment(home: Path, name: str) -> dict[str, str]:
     """The whole environment of an agent's or a check's processes, secrets apart."""
     passed = {key: os.environ[key] for key in _PASSED if key in os.environ}
@@ -52,9 +57,9 @@ def child_environment(home: Path, name: str) -> dict[str, str]:
         "TERM": "dumb",
         "NO_COLOR": "1",
         "GIT_AUTHOR_NAME": name,
-        "GIT_AUTHOR_EMAIL": f"{name}@quarterdeck.invalid",
+        "GIT_AUTHOR_EMAIL": email_of(name),
         "GIT_COMMITTER_NAME": name,
-        "GIT_COMMITTER_EMAIL": f"{name}@quarterdeck.invalid",
+        "GIT_COMMITTER_EMAIL": email_of(name),
         "GIT_TERMINAL_PROMPT": "0",
     }
 

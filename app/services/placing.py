@@ -19,6 +19,7 @@ from app.services.balance import (
     barred,
     place,
 )
+from app.services.preferring import Record
 from app.services.scales import Scales
 from app.store.tasks import Begun, Waiting
 
@@ -34,6 +35,7 @@ class Placement:
     agent_id: int
     account_id: int
     decision: Decision | None = None
+    by_record: str = ""  # why this agent and not another, where the record chose
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Board:
     moved_in: frozenset[int] = frozenset()  # agents that the balancer put where they live
     fillable: frozenset[str] = frozenset()
     told: Told = Told()
+    record: Record = field(default_factory=Record)
     placements: list[Placement] = field(default_factory=list)
     advice: list[Advice] = field(default_factory=list)
     views: dict[int, AccountView] = field(init=False)
@@ -74,6 +77,7 @@ class Board:
     def __post_init__(self) -> None:
         self.views = dict(self.scales.views)
         self._asked, self._ways = set(self.told.agents), set(self.told.ways)
+        self._named_ones: set[int | None] = set()
 
     @property
     def now(self) -> datetime:
@@ -103,6 +107,7 @@ class Board:
         named |= {self.begun[task.id].agent_id for task in tasks if task.id in self.begun}
         order = sorted(self.free, key=lambda agent_id: agent_id in named)
         self.free = {agent_id: self.free[agent_id] for agent_id in order}
+        self._named_ones = named
 
     def _take(self, placement: Placement) -> None:
         self.placements.append(placement)
@@ -123,9 +128,16 @@ class Board:
             agents = [agent for agent in self.free.values() if _fits(agent, task.models)]
         if task.wanted_account_id is not None:
             return self._on_wanted(task, agents, task.wanted_account_id)
+        groups = self.record.groups(agents, task.label, self._named_ones)
         if self.mode in AUTO_NEW:
-            return self._by_pressure(task, agents)
-        return self._at_home(task, agents)
+            found = (self._by_pressure(task, group) for group in groups)
+            placement = next((each for each in found if each is not None), None)
+        else:
+            placement = self._at_home(task, [agent for group in groups for agent in group])
+        if placement is None or len(groups) < 2:
+            return placement
+        why = self.record.why(agents, task.label, placement.agent_id)
+        return replace(placement, by_record=why)
 
     def _go_on(self, task: Waiting, begun: Begun) -> Placement | None:
         """The conversation and the branch are that agent's; it follows the agent's account."""

@@ -7,11 +7,12 @@ from sqlmodel import Session as Orm
 from app.errors import Conflict, Invalid, NotFound
 from app.models import Repository, Session, Task
 from app.models.base import utc_now
+from app.services.agents import existing as existing_agent
 from app.services.context import Context
 from app.services.ledger import record
 from app.services.terms import Terms, set_terms
 from app.services.terms import of as terms_of
-from app.store import agents, merge_requests, repositories, sessions, tasks
+from app.store import merge_requests, repositories, sessions, tasks
 
 PROMPT_BYTES = 200_000
 TITLE_CHARS = 200
@@ -30,12 +31,10 @@ def add_task(
     terms: Terms = NO_TERMS,
 ) -> Task:
     """Put a piece of work at the end of the backlog; a draft waits for `start_task`."""
-    title, prompt = _checked_words(title, prompt)
+    title, prompt = checked_words(title, prompt)
     with ctx.db.write() as db:
-        repo = _repository(db, repository)
-        wanted = None
-        if agent is not None and (wanted := agents.by_name(db, agent)) is None:
-            raise NotFound(f"There is no agent {agent!r}; `quarterdeck agent list` shows them.")
+        repo = repository_named(db, repository)
+        wanted = existing_agent(db, agent) if agent is not None else None
         task = Task(
             repository_id=repo.id or 0,
             title=title,
@@ -43,12 +42,18 @@ def add_task(
             base_branch=base_branch or repo.base_branch,
             wanted_agent_id=wanted.id if wanted else None,
             state="draft" if draft else "queued",
-            position=tasks.last_position(db) + 1.0,
         )
-        set_terms(db, task, terms)
-        db.add(task)
+        put(db, task, terms)
     ctx.publish("tasks", "fleet", "wake")
     return task
+
+
+def put(db: Orm, task: Task, terms: Terms) -> None:
+    """At the end of the backlog, with its terms."""
+    task.position = tasks.last_position(db) + 1.0
+    set_terms(db, task, terms)
+    db.add(task)
+    db.flush()
 
 
 def set_task(ctx: Context, *, task_id: int, **changes: Any) -> Task:
@@ -144,7 +149,8 @@ def _withdraw(db: Orm, task_id: int) -> None:
         merge_requests.change_state(db, request.id or 0, merge_requests.OPEN_STATES, "withdrawn")
 
 
-def _repository(db: Orm, slug: str | None) -> Repository:
+def repository_named(db: Orm, slug: str | None) -> Repository:
+    """That one, or the only one; Invalid or NotFound says how to name it."""
     known = repositories.every(db)
     if slug is None:
         if len(known) == 1:
@@ -158,7 +164,8 @@ def _repository(db: Orm, slug: str | None) -> Repository:
     raise NotFound(f"There is no repository {slug!r}; `quarterdeck repository list` shows them.")
 
 
-def _checked_words(title: str, prompt: str) -> tuple[str, str]:
+def checked_words(title: str, prompt: str) -> tuple[str, str]:
+    """Title and prompt, each made from the other where it is left out; Invalid for neither."""
     title, prompt = " ".join(title.split()), prompt.strip()
     if not title and not prompt:
         raise Invalid("The task is empty; say what should be done.")

@@ -1,4 +1,4 @@
-"""The terms of a task: when, after what, with which models, on whose account."""
+"""The terms of a task: when, after what, with which models, on whose account, how looked at."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -15,6 +15,8 @@ from app.services.accounts import existing
 from app.store import accounts, tasks
 
 HIGHEST = 9  # priorities go from -9 to 9
+CARES = ("", "glance", "read", "study")
+LABEL_CHARS = 40
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Terms:
     models: tuple[str, ...] = ()  # that may do it; none named: any
     may_overflow: bool = False  # may be paid by use, on a key
     account: str | None = None  # only this one
+    label: str = ""  # the kind of work, in the human's word
+    care: str = ""  # its review asks for at least this: glance, read or study
 
 
 NAMES = tuple(field.name for field in fields(Terms))
@@ -43,6 +47,7 @@ def set_terms(db: Orm, task: Task, terms: Terms) -> None:
     task.models = model_names(terms.models)
     task.after = _after(db, task, terms.after)
     task.wanted_account_id = _account(db, terms.account)
+    task.label, task.care = _label(terms.label), _care(terms.care)
 
 
 def of(db: Orm, task: Task) -> dict[str, Any]:
@@ -50,6 +55,20 @@ def of(db: Orm, task: Task) -> dict[str, Any]:
     account = accounts.get(db, task.wanted_account_id) if task.wanted_account_id else None
     own = {name: getattr(task, name) for name in NAMES if name != "account"}
     return own | {"account": account.name if account else None}
+
+
+def _label(label: str) -> str:
+    """One spelling for each, so that the record is not kept twice."""
+    plain = " ".join(label.lower().split())
+    if len(plain) > LABEL_CHARS:
+        raise Invalid(f"The label is longer than {LABEL_CHARS} characters; a word or two will do.")
+    return plain
+
+
+def _care(care: str) -> str:
+    if care not in CARES:
+        raise Invalid(f"{care[:20]!r} is no care: take glance, read or study, or none.")
+    return care
 
 
 def _deadline(wanted: datetime | None, known: datetime | None) -> datetime | None:

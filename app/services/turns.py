@@ -3,6 +3,8 @@
 Acting twice on one outcome changes nothing: it is cleared by compare-and-swap afterwards.
 """
 
+import structlog
+
 from app.errors import AppError
 from app.models import Session
 from app.services import evacuation, offers, parking
@@ -10,6 +12,8 @@ from app.services.context import Context
 from app.store import sessions, tasks
 
 _PASSING = ("throttle", "overloaded")  # not about this work, and not for a human to mend
+
+log = structlog.get_logger()
 
 
 def settle_turns(ctx: Context) -> int:
@@ -54,6 +58,11 @@ def _offer(ctx: Context, session: Session) -> None:
         made = offers.offer(ctx, session_id=session.id)
     except AppError as error:
         _needs_human(ctx, session, str(error))
+        return
+    except Exception as error:  # our own fault, or a full disk: no other's work may wait for it
+        log.exception("work could not be offered", session=session.id)
+        problem = f"Its work could not be offered ({error!r}); the server's log says more."
+        _needs_human(ctx, session, f"{problem} Send it a message to try again.")
         return
     if made is None:
         _needs_human(ctx, session, "The agent ended its turn without changing anything.")

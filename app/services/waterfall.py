@@ -26,7 +26,7 @@ from sqlmodel import Session as Orm
 
 from app.models import LadderMinute
 from app.models.base import unix_minute, utc_now
-from app.services import clock, losses, spending, waterfall_look, waterfall_sums
+from app.services import clock, losses, spending, upkeep, waterfall_look, waterfall_sums
 from app.services.context import Context
 from app.services.losses import CAUSES, RUNGS, Look, Who
 from app.store import accounts
@@ -105,6 +105,7 @@ def sample(ctx: Context, now: datetime | None = None) -> int:
     settle(ctx, minute - (LATE_MINUTES if is_hourly else SETTLE_MINUTES), minute)
     if is_hourly:
         clock.prune(ctx, now)
+        upkeep.prune(ctx, now)
     return len(seen)
 
 

@@ -130,10 +130,10 @@ def permission(db: Orm, permission_id: int) -> Permission | None:
     return db.get(Permission, permission_id)
 
 
-def usage_since(db: Orm, minute: int) -> list[UsageMinute]:
-    """Usage of all sessions from that minute (unix time // 60) on."""
-    wanted = select(UsageMinute).where(col(UsageMinute.minute) >= minute)
-    return list(db.exec(wanted.order_by(col(UsageMinute.minute))))
+def output_since(db: Orm, minute: int) -> list[tuple[str, int, int]]:
+    """(session id, minute, output tokens) of all sessions from that minute (unix time // 60) on."""
+    row = (UsageMinute.session_id, UsageMinute.minute, UsageMinute.output_tokens)
+    return list(db.exec(select(*row).where(col(UsageMinute.minute) >= minute)))
 
 
 def occupying(db: Orm) -> list[Session]:

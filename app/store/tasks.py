@@ -27,6 +27,7 @@ class Waiting:
     may_overflow: bool
     wanted_account_id: int | None
     wanted_agent_id: int | None
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,12 @@ def states(db: Orm, task_ids: Iterable[int]) -> dict[int, str]:
     """The states of these tasks, by id."""
     wanted = select(col(Task.id), col(Task.state)).where(col(Task.id).in_(set(task_ids)))
     return {task_id or 0: state for task_id, state in db.exec(wanted)}
+
+
+def labels(db: Orm) -> list[str]:
+    """Every kind of work that a task was called, by the alphabet."""
+    wanted = select(Task.label).where(Task.label != "").distinct()
+    return sorted(db.exec(wanted))
 
 
 def last_position(db: Orm) -> float:

@@ -9,13 +9,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from agents.events import Record
 
 RING_RECORDS = 4000  # a viewer further behind reads the journal first
 
 # Topics: "fleet" (any session's state), "session:<id>", "tasks", "reviews", "review:<id>",
-# "inbox" (permissions, questions), "accounts".
+# "inbox" (permissions, questions), "accounts", "check:<id>", "output" (of any check), "union:<id>",
+# "contest:<id>", "radar", "record"; and for the loops "wake" (there is something to do), "probe".
 
 
 class Bus:
@@ -120,7 +122,8 @@ class LogChannel:
         """Batches with records after `seq`; None where the ring no longer reaches back so far."""
         if self.batches and self.batches[0].first_seq > seq + 1:
             return None
-        return [batch for batch in self.batches if batch.last_seq > seq]
+        new = takewhile(lambda batch: batch.last_seq > seq, reversed(self.batches))
+        return list(new)[::-1]
 
     async def follow(self, seq: int) -> AsyncIterator[list[Batch] | None]:
         """Batches after `seq` as they come; None where the journal must be read for the gap."""

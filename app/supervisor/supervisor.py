@@ -6,10 +6,9 @@ from typing import Any
 
 import structlog
 
-from app.errors import AppError
 from app.services import (
-    checks,
     clock,
+    contests,
     dispatch,
     evacuation,
     landing,
@@ -18,14 +17,22 @@ from app.services import (
     login_loss,
     moves,
     observe,
+    outcomes,
     parking,
+    publishing,
+    queue,
     quotas,
+    radar,
+    refreshing,
     turns,
+    unions,
+    upkeep,
     waterfall,
 )
 from app.services.context import Context
-from app.store import merge_requests, sessions
+from app.store import sessions
 from app.supervisor.bus import Bus
+from app.supervisor.checker import check_forever
 from app.supervisor.importer import import_forever
 from app.supervisor.learner import learn_forever
 from app.supervisor.prober import probe_forever
@@ -44,11 +51,11 @@ class Supervisor:
     def __init__(self, ctx: Context, bus: Bus) -> None:
         self._ctx, self._bus = ctx, bus
         self.tailer = Tailer(ctx, bus)
+        self._recorder = outcomes.Recorder()
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Adopt and bury what the last life left, then begin."""
-        await asyncio.to_thread(checks.requeue_interrupted, self._ctx)
         await asyncio.to_thread(landing.recover_landings, self._ctx)
         alive, gone = await asyncio.to_thread(lifecycle.take_stock, self._ctx)
         for session_id in gone:
@@ -64,10 +71,17 @@ class Supervisor:
         self._loop("store", self.tailer.store_forever)
         self._loop("steward", lambda: self._on_wake(self._steward))
         self._loop("launcher", lambda: self._on_wake(self._launcher))
-        self._loop("checker", lambda: self._on_wake(self._checker))
-        self._loop("merger", lambda: self._on_wake(self._merger))
+        self._loop("checker", lambda: check_forever(self._ctx, self._bus))
+        self._loop("merger", lambda: self._on_wake(self._thread(queue.step)))
+        refresher = self._thread(refreshing.Refresher().refresh_stale)
+        self._loop("refresher", lambda: self._on_wake(refresher, 1.0))
+        self._loop("unions", lambda: self._on_wake(self._thread(unions.build_waiting)))
+        keeper = self._thread(upkeep.Keeper().look)
+        self._loop("keeper", lambda: self._on_wake(keeper, 1.0))
+        self._loop("pusher", lambda: self._on_wake(self._thread(publishing.push_waiting)))
         self._loop("balancer", lambda: self._on_wake(self._thread(evacuation.look), 5.0))
         self._loop("observer", lambda: self._on_wake(self._thread(observe.observe_sessions), 2.0))
+        self._loop("radar", lambda: self._on_wake(self._thread(radar.refresh), 1.0))
         self._loop("gauger", lambda: self._on_wake(self._thread(waterfall.sample), 5.0))
         self._loop("prober", lambda: probe_forever(self._ctx, self._bus))
         self._loop("importer", lambda: import_forever(self._ctx))
@@ -114,6 +128,8 @@ class Supervisor:
             parking.unpark,
             dispatch.dispatch,
             clock.observe,
+            contests.settle,
+            self._recorder.look,
         ):
             await asyncio.to_thread(step, self._ctx)
         with self._ctx.db.read() as db:
@@ -138,20 +154,6 @@ class Supervisor:
             if await asyncio.to_thread(launching.launch_session, self._ctx, ready.id):
                 self.tailer.watch(ready.id)
             await asyncio.sleep(self._ctx.settings.start_interval_seconds)
-
-    async def _checker(self) -> None:
-        while True:
-            with self._ctx.db.read() as db:
-                queued = merge_requests.checks_in(db, ("queued",))
-            if not queued:
-                return
-            await asyncio.to_thread(checks.run_check, self._ctx, queued[0].id or 0)
-
-    async def _merger(self) -> None:
-        try:
-            await asyncio.to_thread(landing.land_approved, self._ctx)
-        except AppError as error:
-            log.warning("landing", problem=str(error))
 
     def _thread(self, step: Callable[[Context], object]) -> Callable[[], Awaitable[None]]:
         async def run() -> None:

@@ -29,7 +29,16 @@ def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_demo_keeps_every_promise(tmp_path: Path) -> None:
     done = run(tmp_path / "home", "demo", "--check")
     assert done.returncode == 0, done.stdout + done.stderr
-    for scene in ("merged", "rejected", "parked", "conflicted", "caught", "resumed"):
+    for scene in (
+        "merged",
+        "unseen",
+        "unticked",
+        "warned",
+        "coupled",
+        "caught",
+        "conflicted",
+        "resumed",
+    ):
         assert f"held  {scene}" in done.stdout
 
 

@@ -119,3 +119,10 @@ async def test_a_crash_is_told_to_the_host(host: RecordingHost) -> None:
     await _played(host, {"crash": True})
     assert host.exit == (1, "The script asked for a crash.")
     assert [(f.error, f.retryable) for f in host.of(Failed)] == [("crashed", True)]
+
+
+async def test_a_script_below_a_title_is_played_as_well(host: RecordingHost) -> None:
+    async with _started(host) as connection:
+        await connection.say('Say hello\n\n{"say": "Hello."}', "m1")
+        await host.wait(lambda h: bool(h.of(TurnEnded)))
+    assert [event.text for event in host.of(Text)] == ["Hello."]

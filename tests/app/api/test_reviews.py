@@ -5,9 +5,11 @@ from httpx import AsyncClient
 from app.git.diffs import FileDiff
 from app.git.gate import Commit
 from app.git.patches import Hunk, Line
+from app.models import MergeRequest
 from app.models.base import utc_now
 from app.services.context import Context
 from app.services.diffs import StoredDiff, request_path, store
+from tests.app import factories
 from tests.app.house import HEAD, House
 
 
@@ -50,8 +52,20 @@ async def test_a_verdict_on_another_commit_is_refused(api: AsyncClient, house: H
     assert without.status_code == 422
 
 
-async def test_approving_twice_is_one_approval(api: AsyncClient, house: House) -> None:
+def keep_diff(ctx: Context, house: House, *paths: str) -> None:
+    """What a preflight leaves: files of these names, made of nothing."""
+    files = [factories.file_diff(path, [], ["x"], new_blob=f"100644:{path}") for path in paths]
+    store(request_path(ctx, house.request, HEAD), factories.stored_diff(*files, head_sha=HEAD))
+
+
+async def test_approving_twice_is_one_approval(
+    api: AsyncClient, ctx: Context, house: House
+) -> None:
+    keep_diff(ctx, house, "a.py")
     verdict = {"head_sha": HEAD}
+    unseen = await api.post(f"/reviews/{house.request}/approve", json=verdict)
+    assert (unseen.status_code, unseen.json()["error"]["code"]) == (409, "not_seen")
+    assert (await api.post(f"/reviews/{house.request}/seen", json=verdict)).json()["missing"] == []
     first = await api.post(f"/reviews/{house.request}/approve", json=verdict)
     assert first.json()["state"] == "approved"
     second = await api.post(f"/reviews/{house.request}/approve", json=verdict)
@@ -59,6 +73,46 @@ async def test_approving_twice_is_one_approval(api: AsyncClient, house: House) -
     ledger = (await api.get("/decisions")).json()
     assert [entry["verb"] for entry in ledger] == ["approve"]
     assert ledger[0]["sha"] == HEAD
+    assert ledger[0]["evidence"]["shown"] == 1
+
+
+async def test_what_was_seen_is_told_and_ticked_and_unticked(
+    api: AsyncClient, ctx: Context, house: House
+) -> None:
+    keep_diff(ctx, house, "a.py", "b.py")
+    with ctx.db.write() as db:
+        db.get_one(MergeRequest, house.request).care = "study"
+    place = f"/reviews/{house.request}"
+    assert (await api.get(f"{place}/seen")).json()["missing"] == ["a.py", "b.py"]
+    ticks = {"head_sha": HEAD, "paths": ["a.py"], "ticked": True}
+    told = (await api.post(f"{place}/seen", json=ticks)).json()
+    assert (told["care"], told["missing"]) == ("study", ["b.py"])
+    assert told["files"][0] == {"path": "a.py", "state": "ticked"}
+    untick = {"head_sha": HEAD, "paths": ["a.py"]}
+    told = (await api.post(f"{place}/untick", json=untick)).json()
+    assert told["files"][0]["state"] == "shown"
+    unknown = {"head_sha": HEAD, "paths": ["c.py"]}
+    assert (await api.post(f"{place}/seen", json=unknown)).status_code == 404
+    assert (await api.get(f"{place}/since")).status_code == 404
+
+
+async def test_an_approval_takes_conditions_and_is_taken_back(
+    api: AsyncClient, ctx: Context, house: House
+) -> None:
+    with ctx.db.write() as db:
+        request = db.get_one(MergeRequest, house.request)
+        request.care = "glance"
+        db.add(other := MergeRequest(**request.model_dump(exclude={"id"})))
+    keep_diff(ctx, house, "a.py")
+    given = {"head_sha": HEAD, "after": [other.id], "when_checks_pass": True}
+    row = (await api.post(f"/reviews/{house.request}/approve", json=given)).json()
+    assert (row["after"], row["waits_for_check"]) == ([other.id], True)
+    ranked = (await api.get("/reviews")).json()
+    assert [row["id"] for row in ranked] == [other.id, house.request]
+    assert ranked[0]["rank"] == sum(why["points"] for why in ranked[0]["rank_reasons"])
+    assert ranked[0]["waiters"] == [f"#{house.request}"]
+    row = (await api.post(f"/reviews/{house.request}/undo")).json()
+    assert (row["state"], row["after"], row["rounds"]) == ("open", [], [])
 
 
 async def test_a_comment_is_kept_until_it_is_sent(api: AsyncClient, house: House) -> None:
@@ -69,7 +123,7 @@ async def test_a_comment_is_kept_until_it_is_sent(api: AsyncClient, house: House
     assert [comment["body"] for comment in whole["comments"]] == ["Why?"]
 
 
-async def test_only_a_merged_one_can_be_undone(api: AsyncClient, house: House) -> None:
+async def test_what_is_not_decided_cannot_be_undone(api: AsyncClient, house: House) -> None:
     refused = await api.post(f"/reviews/{house.request}/undo")
     assert refused.status_code == 409
     assert (await api.get("/reviews/999")).status_code == 404

@@ -76,6 +76,7 @@ def shell(server: Server, home: Home, tmp_path: Path) -> Shell:
     return Shell(home.path, tmp_path)
 
 
+@pytest.mark.slow
 def test_accounts_from_the_terminal(shell: Shell, tmp_path: Path) -> None:
     work = ("work", "--driver", "claude_code", "--config-dir", "logins/work")
     made = shell.json("add", *work, "--plan", "Max 20x", "--reserve", "15")
@@ -117,6 +118,7 @@ def test_a_probe_shows_who_it_is_and_how_full(shell: Shell, home: Home, tmp_path
     assert [word for word in ("me@x", "five hour", "61%") if word not in probed] == []
 
 
+@pytest.mark.slow
 def test_a_login_with_the_vendors_own_program_is_noticed(shell: Shell, tmp_path: Path) -> None:
     """The human types what we show, into another terminal, while our command waits."""
     directory = tmp_path / "my codex"

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from app.errors import ConfigInvalid
 from app.git.clones import Clones
 from app.git.cloning import sync
-from app.git.config import Command, RepositoryConfig, matches, parse_config, read_config
+from app.git.config import (
+    CheckCommand,
+    Command,
+    RepositoryConfig,
+    matches,
+    parse_config,
+    read_config,
+)
 from app.git.snapshots import Worktree
 from tests.app.git.shell import agent_commits, human_commits
 
@@ -39,11 +46,11 @@ def test_it_reads_a_whole_file() -> None:
     assert config.merge == "squash"
     assert config.copy == (".env", "config/*.local")
     assert config.setup == Command("make install", 60)
-    assert config.check == Command("make test", 900)
-    assert config.care_of("payments/deep/x.py") == "study"
-    assert config.care_of("docs/a.md") == "glance"
-    assert config.care_of("docs/law.md") == "study"
-    assert config.care_of("src/x.py") == "read"
+    assert config.check == CheckCommand("make test")
+    assert config.care_rule("payments/deep/x.py") == "study"
+    assert config.care_rule("docs/a.md") == "glance"
+    assert config.care_rule("docs/law.md") == "study"
+    assert config.care_rule("src/x.py") is None
     assert config.is_protected("migrations/1.sql")
     assert config.is_protected("quarterdeck.toml")
     assert not config.is_protected("src/migrations.py")
@@ -58,8 +65,9 @@ def test_it_reads_a_whole_file() -> None:
             b"\n\n[check]\ntimeout_seconds = 0\n",
             "line 4 [check.timeout_seconds]: Expected `int` >=",
         ),
+        (b"[check]\nreruns = 6\n", "line 2 [check.reruns]: Expected `int` <= 5"),
         (b"copy = '.env'\n", "line 1 [copy]: Expected `array`"),
-        (b"merge = 'rebase'\n", "line 1 [merge]: Invalid enum value 'rebase'"),
+        (b"merge = 'octopus'\n", "line 1 [merge]: Invalid enum value 'octopus'"),
         (b"copy = ['a', '../x']\n", "line 1 [copy]: '../x' is not a path"),
         (b"copy = ['/etc/passwd']\n", "line 1 [copy]: '/etc/passwd' is not a path"),
         (b"base_branch = '--x'\n", "line 1 [base_branch]"),

@@ -57,6 +57,9 @@ def test_it_shows_every_kind_of_change(clones: Clones, human: Path) -> None:
     assert lines[0] == (" ", 3, 3, "3")
     assert files["mode"].mode_change == "100644 → 100755"
     assert files["mode"].hunks == ()
+    oid = plain_git(human, "rev-parse", "HEAD:mode")
+    assert (files["mode"].old_blob, files["mode"].new_blob) == (f"100644:{oid}", f"100755:{oid}")
+    assert (files["added"].old_blob, files["gone"].new_blob) == ("", "")
     assert files["data.bin"].is_binary
     assert not files["data.bin"].is_cut
     assert files["poetry.lock"].is_generated
@@ -105,6 +108,25 @@ def test_it_is_bounded(clones: Clones, human: Path) -> None:
     assert any(file.is_cut for file in short)
     with pytest.raises(NotFound):
         file_diff(clones, base, head, "README.md")
+
+
+def test_ten_thousand_lines_over_three_hundred_files_come_whole(
+    clones: Clones, human: Path
+) -> None:
+    names = [f"src/module_{number:03}.py" for number in range(300)]
+    text = "".join(f"old {line} {'x' * 60}\n" for line in range(120))
+    write(human, dict.fromkeys(names, text))
+    base = human_commits(human, {"last": "last\n"})
+    for name in names:
+        lines = (human / name).read_text().split("\n")
+        lines[::7] = [f"new {line}" for line in lines[::7]]
+        write(human, {name: "\n".join(lines)})
+    head = human_commits(human, {"last": "lasting\n"})
+    sync(clones)
+    files = diff(clones, base, head)
+    assert len(files) == 301
+    assert sum(file.additions + file.deletions for file in files) > 10_000
+    assert not any(file.is_cut for file in files)
 
 
 def test_a_file_that_made_room_for_a_folder(clones: Clones, human: Path) -> None:

@@ -1,6 +1,7 @@
 """Reading in gate.git."""
 
 from datetime import UTC
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,12 @@ def test_it_says_when_branch_or_base_is_gone(clones: Clones) -> None:
         fetch_branch(clones, "bo", "qd/bo/none")
     with pytest.raises(BranchVanished):
         base_sha(clones, "none")
+
+
+def test_the_base_is_read_from_loose_and_packed_refs(human: Path, clones: Clones) -> None:
+    assert base_sha(clones, "main") == plain_git(human, "rev-parse", "main")
+    plain_git(clones.gate, "pack-refs", "--all")
+    assert base_sha(clones, "main") == plain_git(human, "rev-parse", "main")
 
 
 def test_it_refuses_trees_that_would_write_git_data(clones: Clones, worktree: Worktree) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from app.git.merging import (
     conflict_hunks,
     merge_commit,
     merge_tree,
-    pairwise,
     revert_commit,
     tree_of,
 )
@@ -154,7 +152,7 @@ def test_it_is_deterministic(human: Path, clones: Clones) -> None:
     shown = plain_git(clones.gate, "log", "-1", "--format=%an|%ae|%at|%cn|%ct|%B", first)
     assert shown == "Ada x|ada@example.org|1767323045|Ada x|1767323045|Merge\n\nbody"
     squashed = merge_commit(
-        clones, ours, theirs, "m", Identity("", ""), AT, strategy="squash", committer=WHO
+        clones, ours, theirs, "m", Identity("", ""), AT, squash=True, committer=WHO
     )
     shown = plain_git(clones.gate, "log", "-1", "--format=%P|%an|%cn", squashed)
     assert shown == f"{ours}|unknown|Ada x"
@@ -168,7 +166,7 @@ def test_it_has_nothing_to_merge(human: Path, clones: Clones, base: str) -> None
         merge_commit(clones, new, base, "m", WHO, AT)
     same = commit_tree(clones, tree_of(clones, new), (base,), "same", WHO, AT)
     with pytest.raises(NothingToMerge):
-        merge_commit(clones, new, same, "m", WHO, AT, strategy="squash")
+        merge_commit(clones, new, same, "m", WHO, AT, squash=True)
 
 
 def test_it_reverts_what_landed(human: Path, clones: Clones, base: str) -> None:
@@ -183,26 +181,12 @@ def test_it_reverts_what_landed(human: Path, clones: Clones, base: str) -> None:
     assert plain_git(clones.gate, "rev-parse", f"{undone}^") == later
     with pytest.raises(NothingToMerge):
         revert_commit(clones, merged, undone, "Revert", WHO, AT)
+    two = human_commits(human, {"src/more.py": "more\n"})
+    sync(clones)
+    both = revert_commit(clones, two, two, "Revert", WHO, AT, before=base)
+    assert tree_of(clones, both) == tree_of(clones, base)
     plain_git(human, "checkout", "-q", "-b", "on", "side")
     on = human_commits(human, {"src/sums.py": "broken differently\n"})
     sync(clones)
     with pytest.raises(MergeConflict, match=r"src/sums\.py"):
         revert_commit(clones, merged, on, "Revert", WHO, AT)
-
-
-def test_pairs_are_merged_by_one_process(human: Path, clones: Clones) -> None:
-    tips = []
-    for number in range(5):
-        plain_git(human, "checkout", "-q", "-b", f"b{number}", "main")
-        tips.append(human_commits(human, {f"f{number % 3}": str(number), "own" + str(number): "x"}))
-    plain_git(human, "checkout", "-q", "--orphan", "unrelated")
-    tips.append(human_commits(human, {"f0": "unrelated"}))
-    sync(clones)
-    pairs = list(combinations(tips, 2))
-    together = pairwise(clones, pairs)
-    for (one, other), outcome in zip(pairs, together, strict=True):
-        alone = merge_tree(clones, one, other)
-        assert outcome.tree == alone.tree
-        assert {c.path for c in outcome.conflicts} == {c.path for c in alone.conflicts}
-    assert sum(outcome.tree is None for outcome in together) >= 2
-    assert pairwise(clones, []) == ()

@@ -1,11 +1,22 @@
 """Names that attack, and names that are fine."""
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import BranchRefused, GitError
-from app.git.names import branch_name, full_ref, is_name, require_branch, require_path, slugify
+from app.git.names import (
+    branch_name,
+    full_ref,
+    is_name,
+    path_argument,
+    path_text,
+    require_branch,
+    require_path,
+    slugify,
+)
 from app.git.run import require_oid
 
 HOSTILE = [
@@ -82,3 +93,11 @@ def test_it_makes_a_good_branch_of_any_title(title: str) -> None:
 def test_it_slugs_titles() -> None:
     assert slugify("Fix: the Änderung of (x)!") == "fix-the-anderung-of-x"
     assert slugify("日本語") == "task"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([b"\\", b"x", b"e9", b"5c", b"\xe9", b"\xc3\xa9", b"a"])))
+def test_a_path_is_spelled_as_text_and_back(parts: list[bytes]) -> None:
+    raw = b"".join(parts)
+    assert os.fsencode(path_argument(path_text(raw))) == raw
+    path_text(raw).encode()

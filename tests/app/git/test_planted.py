@@ -20,7 +20,8 @@ from app.git.disposable import materialise
 from app.git.gate import commits, fetch_branch
 from app.git.landing import checkouts, follow_checkout, land
 from app.git.leftovers import commit_leftovers, leftovers, tree_so_far
-from app.git.merging import merge_commit, merge_tree, pairwise, revert_commit
+from app.git.matrix import clashes
+from app.git.merging import merge_commit, merge_tree, revert_commit
 from app.git.repositories import Identity, inspect
 from app.git.snapshots import Worktree, snapshot
 from app.git.worktrees import claim, delete_branch, prune, reap_locks, remove, restore, switch
@@ -218,7 +219,7 @@ def our_operations(ground: Ground) -> list[Callable[[], object]]:
     def merged() -> None:
         # conflicting on purpose, then with a branch that merges
         merge_tree(clones, base, state["head"])
-        pairwise(clones, [(base, state["head"])])
+        clashes(clones, [(base, state["head"])])
         first = commits(clones, base, state["head"])[-1].parents[0]
         state["merge"] = merge_commit(clones, first, state["head"], "Merge", WHO, AT)
 

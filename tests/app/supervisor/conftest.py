@@ -5,15 +5,17 @@ import json
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents import launch, reaper
-from app.models import MergeRequest, Permission, Session, Task
-from app.services import accounts, agents, repositories, reviews, tasks
+from app.models import MergeRequest, Permission, Radar, Session, Task
+from app.services import accounts, agents, radar, repositories, reviews, seen, tasks
 from app.services.context import Context
 from app.settings import Settings
 from app.store import merge_requests, sessions
+from app.store import radar as store
 from app.supervisor.bus import Bus
 from app.supervisor.supervisor import Supervisor
 from tests.app.supervisor.serving import Server
@@ -59,6 +61,19 @@ class Deck:
         assert found is not None
         return found
 
+    def radar_of(self, task_id: int) -> Radar | None:
+        task = self.task(task_id)
+        with self.ctx.db.read() as db:
+            return store.get(db, task.repository_id, task.base_branch)
+
+    def overlaps(self, task_id: int) -> list[dict[str, Any]]:
+        return store.overlaps(self.radar_of(task_id), self.request(task_id))
+
+    def warnings(self, task_id: int) -> list[radar.Warned]:
+        if not self.state(task_id):
+            return []
+        return radar.warnings_of_session(self.radar_of(task_id), self.session(task_id).id)
+
     def journal(self, task_id: int) -> str:
         if not self.state(task_id):
             return ""
@@ -75,8 +90,13 @@ class Deck:
             return sessions.open_permissions(db)
 
     def approve(self, task_id: int) -> None:
-        request = self.request(task_id)
-        reviews.approve(self.ctx, merge_request_id=request.id or 0, head_sha=request.head_sha)
+        self.approve_request(self.request(task_id))
+
+    def approve_request(self, request: MergeRequest) -> None:
+        """As a human does: read every file, then decide."""
+        request_id, head = request.id or 0, request.head_sha
+        seen.note(self.ctx, merge_request_id=request_id, head_sha=head, ticked=True)
+        reviews.approve(self.ctx, merge_request_id=request_id, head_sha=head)
 
     async def until(self, ready: Callable[[], bool], seconds: float = SECONDS) -> None:
         """Wait for the store to say so; the bus rings, so nothing is slept for."""
@@ -100,6 +120,12 @@ def make_repository(path: Path) -> Path:
     path.mkdir()
     (path / "greet.txt").write_text("hello\n")
     (path / "quarterdeck.toml").write_text('[check]\ncommand = "! grep -rq BROKEN *.txt"\n')
+    first_commit(path)
+    return path
+
+
+def first_commit(path: Path) -> None:
+    """All of a directory as a repository of a human, with one commit on main."""
     for arguments in (
         ("init", "--quiet", "--initial-branch=main"),
         ("config", "user.name", "Human"),
@@ -108,7 +134,6 @@ def make_repository(path: Path) -> Path:
         ("commit", "--quiet", "--message=First commit"),
     ):
         subprocess.run(["git", *arguments], cwd=path, check=True, timeout=20)
-    return path
 
 
 @pytest.fixture

@@ -28,8 +28,12 @@ def token_in_environment() -> bool:
 
 
 def approve_over_http() -> bool:
-    body = json.dumps({"head_sha": given["head_sha"]}).encode()
-    url = f"{given['url']}/api/v1/reviews/{given['request_id']}/approve"
+    return _post("seen", ticked=True) and _post("approve")
+
+
+def _post(verb: str, **more: bool) -> bool:
+    body = json.dumps({"head_sha": given["head_sha"], **more}).encode()
+    url = f"{given['url']}/api/v1/reviews/{given['request_id']}/{verb}"
     headers = {"Content-Type": "application/json"}
     with suppress(OSError):
         headers["Authorization"] = f"Bearer {(home / 'token').read_text().strip()}"

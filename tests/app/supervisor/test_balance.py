@@ -116,6 +116,7 @@ async def test_an_accounts_tasks_come_back_one_by_one(deck: Deck) -> None:
     assert second - first > timedelta(seconds=3.5)
 
 
+@pytest.mark.slow
 async def test_in_auto_all_it_goes_on_elsewhere(deck: Deck) -> None:
     """The scripted vendor carries no conversation: the same worktree, a note, a new session."""
     balancer.set_mode(deck.ctx, "auto_all")

@@ -96,6 +96,7 @@ def kill_the_runner_and_resume(deck: Deck, server: Server) -> None:
     assert_exactly_once(deck, after)
 
 
+@pytest.mark.slow
 def test_a_killed_runner_is_buried_and_resumes(fleet: Deck, server: Server) -> None:
     kill_the_runner_and_resume(fleet, server)
 
@@ -109,6 +110,7 @@ def test_a_killed_runner_is_buried_and_resumes_again(
     kill_the_runner_and_resume(fleet, server)
 
 
+@pytest.mark.slow
 def test_a_second_boot_changes_nothing(fleet: Deck, server: Server) -> None:
     task_id = fleet.add_task(run="echo half > half.txt", hang=True)
     server.start()
@@ -122,6 +124,7 @@ def test_a_second_boot_changes_nothing(fleet: Deck, server: Server) -> None:
     assert (session.state, session.launches) == ("running", 1)
 
 
+@pytest.mark.slow
 def test_the_rows_can_be_rebuilt_from_the_journals(fleet: Deck, server: Server) -> None:
     task_id = fleet.add_task(run="echo x > x.txt", rate=40, seconds=1, say="Done.")
     server.start()

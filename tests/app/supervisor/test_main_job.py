@@ -8,7 +8,7 @@ import pytest
 from app.errors import Conflict
 from app.models import Account, Task
 from app.models.base import utc_now
-from app.services import reviews, tasks
+from app.services import radar, reviews, tasks
 from app.services.sessions import answer, say
 from tests.app.supervisor.conftest import Deck
 
@@ -63,16 +63,28 @@ async def test_two_that_conflict_are_told_and_the_second_goes_back(deck: Deck) -
     await deck.until_task(first, "review")
     second = deck.add_task(run="echo two > greet.txt; git commit -qam Two")
     await deck.until_task(second, "review")
-    assert deck.request(second).overlaps == [
-        {"merge_request_id": deck.request(first).id, "paths": ["greet.txt"]}
-    ]
-    await deck.until(lambda: bool(deck.request(first).overlaps))
+    expected = [{"merge_request_id": deck.request(first).id, "paths": ["greet.txt"]}]
+    await deck.until(lambda: deck.overlaps(second) == expected)
+    assert deck.overlaps(first)[0]["merge_request_id"] == deck.request(second).id
 
     deck.approve(first)
     await deck.until_task(first, "done")
     await deck.until(lambda: bool(deck.request(second).conflicts))
-    with pytest.raises(Conflict, match="conflicts with main"):
+    with pytest.raises(Conflict, match="conflict"):
         deck.approve(second)
+
+
+async def test_two_that_collide_are_on_the_radar_while_they_work(deck: Deck) -> None:
+    """Nothing is committed or offered yet; one is told at the human's word and hears it."""
+    one = deck.add_task(run="echo one > greet.txt", hang=True)
+    two = deck.add_task(run="echo two > greet.txt", hang=True)
+    await deck.until(lambda: bool(deck.warnings(one) and deck.warnings(two)))
+    (warned,) = deck.warnings(one)
+    assert (warned.other_key, warned.kind) == (deck.session(two).id, "text")
+    assert warned.paths == ["greet.txt"]
+    message = radar.tell(deck.ctx, deck.session(one).id)
+    assert f"conflicts with {warned.other_agent} in greet.txt" in message.text
+    assert deck.git("status", "--porcelain") == ""
 
 
 async def test_an_approval_in_flight_meets_a_moved_base(deck: Deck) -> None:
@@ -123,6 +135,7 @@ async def test_a_rejected_branch_is_kept_and_its_agent_freed(deck: Deck) -> None
     gate = deck.ctx.home.repository("ship") / "gate.git"
     kept = deck.git("-C", str(gate), "rev-parse", f"refs/quarterdeck/requests/{request.id}/1")
     assert kept == request.head_sha
+    assert deck.request(task_id).snapshot_ref == f"refs/quarterdeck/requests/{request.id}/1"
     after = deck.add_task(run="echo x > x.txt; git add -A; git commit -qm X", agent="maple")
     await deck.until_task(after, "review")
 
@@ -133,7 +146,7 @@ async def test_undo_takes_back_what_landed(deck: Deck) -> None:
     deck.approve(task_id)
     await deck.until_task(task_id, "done")
     revert = reviews.undo(deck.ctx, merge_request_id=deck.request(task_id).id or 0)
-    reviews.approve(deck.ctx, merge_request_id=revert.id or 0, head_sha=revert.head_sha)
+    deck.approve_request(revert)
     await deck.until(lambda: deck.git("show", "main:greet.txt") == "hello")
 
 

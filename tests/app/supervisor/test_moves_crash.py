@@ -77,6 +77,7 @@ def assert_moved_once(deck: Deck, task_id: int, message_id: str) -> None:
     assert decided.settled_at is not None
 
 
+@pytest.mark.slow
 def test_a_move_that_was_only_decided_is_carried_out(
     fleet: Deck, server: Server, elsewhere: str
 ) -> None:

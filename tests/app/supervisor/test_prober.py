@@ -75,6 +75,7 @@ async def test_a_login_is_noticed_when_it_happens(login: Login, deck: Deck) -> N
     assert (await login.until("in")).login_problem == ""
 
 
+@pytest.mark.slow
 async def test_a_login_lost_in_mid_run_parks_the_work_until_it_returns(
     login: Login, deck: Deck
 ) -> None:
@@ -95,6 +96,7 @@ async def test_a_login_lost_in_mid_run_parks_the_work_until_it_returns(
     assert deck.task(work).state != "failed"
 
 
+@pytest.mark.slow
 async def test_a_login_that_only_its_program_believes_in_stays_closed(
     login: Login, deck: Deck
 ) -> None:
