@@ -9,10 +9,10 @@ from pydantic import Field
 from app.api.deps import Ctx
 from app.api.errors import RESPONSES, ApiRoute
 from app.api.schemas import Given, TaskTerms, View
+from app.services import contest_look
 from app.services import contests as services
 from app.services.context import Context
 from app.services.terms import Terms
-from app.web.contexts import contests
 
 router = APIRouter(route_class=ApiRoute, responses=RESPONSES, tags=["contests"])
 
@@ -71,7 +71,7 @@ class Pick(Given):
 
 @router.get("/contests", summary="Open contests, then the newest")
 def list_contests(ctx: Ctx) -> list[ContestView]:
-    return [_view(side) for side in contests.listing(ctx)]
+    return [_view(side) for side in contest_look.listing(ctx)]
 
 
 @router.post("/contests", summary="Give one task to several agents or models", status_code=201)
@@ -105,16 +105,16 @@ def cancel(ctx: Ctx, contest_id: int) -> ContestView:
 
 
 def _one(ctx: Context, contest_id: int | None) -> ContestView:
-    return _view(contests.one(ctx, contest_id or 0, with_files=False))
+    return _view(contest_look.one(ctx, contest_id or 0, with_files=False))
 
 
-def _view(side: contests.Side) -> ContestView:
+def _view(side: contest_look.Side) -> ContestView:
     given = side.contest.model_dump()
     entered = [_contender(each) for each in side.contenders]
     return ContestView(**given, repository=side.repository, contenders=entered)
 
 
-def _contender(each: contests.Contender) -> ContenderView:
+def _contender(each: contest_look.Contender) -> ContenderView:
     request = each.request
     return ContenderView(
         task_id=each.task.id or 0,
