@@ -39,8 +39,7 @@ def approve(
     `force` lands it without a passing check; `when_checks_pass` approves it though its check does
     not pass yet. NotSeen where it was not looked at as its care level asks.
     """
-    with ctx.db.read() as db:  # the diff's list is read from its file before the writer is taken
-        deciding.gate(ctx, db, deciding.at_head(ctx, db, merge_request_id, head_sha))
+    _read_ahead(ctx, merge_request_id, head_sha)
     with ctx.db.write() as db:
         request = deciding.at_head(ctx, db, merge_request_id, head_sha)
         _undecided(request, _APPROVABLE)
@@ -78,6 +77,7 @@ def approve_in(
 
 def reject(ctx: Context, *, merge_request_id: int, head_sha: str, reason: str = "") -> MergeRequest:
     """Turn it down for good. Its commits stay under a ref of ours; the agent is free again."""
+    _read_ahead(ctx, merge_request_id, head_sha)
     with ctx.db.write() as db:
         request = deciding.at_head(ctx, db, merge_request_id, head_sha)
         evidence = deciding.evidence(db, request, deciding.gate(ctx, db, request))
@@ -98,6 +98,7 @@ def request_changes(
     ctx: Context, *, merge_request_id: int, head_sha: str, body: str = ""
 ) -> MergeRequest:
     """Send the remarks, and every comment not sent yet, to the author's session."""
+    _read_ahead(ctx, merge_request_id, head_sha)
     with ctx.db.write() as db:
         request = deciding.at_head(ctx, db, merge_request_id, head_sha)
         unsent = [c for c in merge_requests.comments(db, merge_request_id) if not c.is_sent]
@@ -203,6 +204,12 @@ def _decide(db: Orm, request: MergeRequest, was: tuple[str, ...], now: str) -> N
     changed = merge_requests.change_state(db, request.id or 0, was, now)
     db.refresh(request)
     _undecided(request, (now,) if changed else ())
+
+
+def _read_ahead(ctx: Context, merge_request_id: int, head_sha: str) -> None:
+    """The diff's list comes from its file before the one writer is taken; it is kept in memory."""
+    with ctx.db.read() as db:
+        deciding.gate(ctx, db, deciding.at_head(ctx, db, merge_request_id, head_sha))
 
 
 def _undecided(request: MergeRequest, states: tuple[str, ...]) -> None:
