@@ -108,7 +108,9 @@ def reopen(ctx: Context, *, contest_id: int) -> Contest:
             contests.reopen(db, contest_id)
             for request in _requests(db, contest_id):
                 if request.state == "archived":
-                    _readmit(db, request)
+                    request.state, request.state_reason, request.decided_at = "open", "", None
+                    verdicts.readmit(db, request)
+                    db.add(request)
             record(db, "undo", f"contest {contest_id}", detail={"picked": winner.id})
     _announce(ctx, contest_id)
     with ctx.db.read() as db:
@@ -239,17 +241,6 @@ def _archive(db: Orm, request: MergeRequest, reason: str) -> list[int]:
         detail={"reason": reason},
     )
     return deciding.strand(db, request)
-
-
-def _readmit(db: Orm, request: MergeRequest) -> None:
-    """The work waits for the human again; its session stays over, its commits were kept."""
-    request.state, request.state_reason, request.decided_at = "open", "", None
-    request.snapshot_ref = ""
-    db.add(request)
-    task = tasks.get(db, request.task_id or 0)
-    if task is not None and task.state == "cancelled":
-        task.state, task.state_reason, task.ended_at = "review", "", None
-        db.add(task)
 
 
 def _close_others(db: Orm, contest_id: int, winning_task_id: int | None, reason: str) -> None:

@@ -3,7 +3,7 @@
 from sqlmodel import Session as Orm
 
 from app.errors import Conflict
-from app.models import Comment, Decision, MergeRequest, Message, Outcome, Task
+from app.models import Comment, Decision, MergeRequest, Message, Task
 from app.services import preflight, reviews
 from app.services.context import Context
 from app.services.ledger import record
@@ -58,22 +58,19 @@ def _may_reopen(db: Orm, request: MergeRequest) -> None:
 def _reopen(db: Orm, request: MergeRequest, was: str) -> None:
     request.decided_at = None
     if was == "rejected":
-        request.snapshot_ref = ""
-        _reopen_task(db, request)
+        readmit(db, request)
     elif was == "changes_requested":
         _unsend(db, request)
     db.add(request)
 
 
-def _reopen_task(db: Orm, request: MergeRequest) -> None:
-    """The work waits for the human again; its session stays over, its commits were kept."""
+def readmit(db: Orm, request: MergeRequest) -> None:
+    """Its work waits for the human again; its session stays over, its commits were kept."""
+    request.snapshot_ref = ""
     task = db.get(Task, request.task_id) if request.task_id is not None else None
     if task is not None and task.state == "cancelled":
         task.state, task.state_reason, task.ended_at = "review", "", None
         db.add(task)
-    outcome = db.get(Outcome, request.id)
-    if outcome is not None:
-        db.delete(outcome)
 
 
 def _unsend(db: Orm, request: MergeRequest) -> None:

@@ -7,8 +7,7 @@ import pytest
 from app.errors import Conflict, Invalid
 from app.git.run import run_git
 from app.models import Message, Outcome
-from app.models.base import utc_now
-from app.services import reviews, verdicts
+from app.services import outcomes, reviews, verdicts
 from app.services.context import Context
 from app.services.repositories import clones_of
 from app.store import merge_requests, sessions
@@ -46,18 +45,13 @@ def test_a_rejected_one_is_kept_and_comes_back(desk: Desk) -> None:
     kept = run_git(["rev-parse", "--verify", request.snapshot_ref], git_dir=clones.gate).text
     assert kept == request.head_sha
     assert (desk.task_of(number).state, desk.session_of(number).state) == ("cancelled", "ended")
-    with desk.ctx.db.write() as db:
-        db.add(
-            Outcome(
-                merge_request_id=number, repository_id=request.repository_id, driver="scripted",
-                model="m", outcome="rejected", decided_at=utc_now(),
-            )
-        )  # fmt: skip
+    assert outcomes.settle(desk.ctx)
     desk.human_commits({"meanwhile": "m\n"})
     verdicts.undo_verdict(desk.ctx, merge_request_id=number)
     request = desk.get(number)
     assert (request.state, request.snapshot_ref, request.state_reason) == ("open", "", "")
     assert desk.task_of(number).state == "review"
+    assert outcomes.settle(desk.ctx)
     with desk.ctx.db.read() as db:
         assert db.get(Outcome, number) is None
     desk.look(number, ticked=True)
