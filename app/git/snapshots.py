@@ -137,6 +137,12 @@ def agent_head(clones: Clones, worktree: Worktree) -> tuple[str | None, str]:
     return None, kept or worktree.base_sha
 
 
+def merge_head(clones: Clones, agent: str) -> str:
+    """The commit that the agent is merging in right now, "" where it is not; its word only."""
+    said = _read_head(clones.admin(agent) / "MERGE_HEAD")
+    return said if OID.fullmatch(said) else ""
+
+
 def _read_head(path: Path) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -8,6 +8,7 @@ import msgspec
 from app.errors import AppError
 from app.git import gate
 from app.git.leftovers import tree_so_far
+from app.git.snapshots import merge_head
 from app.services import diffs
 from app.services.context import Context
 from app.services.scene import session_scene, worktree_of
@@ -19,6 +20,7 @@ class Work(msgspec.Struct, frozen=True):
 
     head_sha: str
     tree_sha: str  # with everything uncommitted
+    merges_sha: str = ""  # what it is merging in: not its own work
 
 
 _seen: dict[str, int] = {}  # session id to the record after which it was last looked at
@@ -50,7 +52,7 @@ def _observe(ctx: Context, session_id: str) -> None:
     try:
         tree = tree_so_far(clones, worktree_of(scene))
         head = gate.fetch_branch(clones, scene.agent.name, scene.session.branch)
-        _works[session_id] = Work(head, tree)
+        _works[session_id] = Work(head, tree, merge_head(clones, scene.agent.name))
         before = diffs.session_diff(ctx, session_id=session_id)
         if before is not None and (before.tree_sha, before.head_sha) == (tree, head):
             return

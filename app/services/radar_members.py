@@ -120,7 +120,8 @@ class Roster:
         self, field: Field, shas: list[str], live: list[tuple[Session, Task, observe.Work]]
     ) -> None:
         """The trees of all commits; a commit for each tree of a session that none holds."""
-        wanted = {*shas, *(work.head_sha for _, _, work in live)}
+        heads = {sha for _, _, work in live for sha in (work.head_sha, work.merges_sha) if sha}
+        wanted = {*shas, *heads}
         new = trees(field.clones, wanted - self._trees.keys())
         self._trees = {sha: tree for sha, tree in self._trees.items() if sha in wanted} | new
         self._commits = {
@@ -132,7 +133,8 @@ class Roster:
     def _as_commit(self, clones: Clones, work: observe.Work) -> str:
         if self._trees[work.head_sha] == work.tree_sha:
             return work.head_sha
-        return commit_tree(clones, work.tree_sha, (work.head_sha,), "So far", QUARTERDECK, _WHEN)
+        parents = [sha for sha in (work.head_sha, work.merges_sha) if sha in self._trees]
+        return commit_tree(clones, work.tree_sha, parents, "So far", QUARTERDECK, _WHEN)
 
 
 def _of_request(field: Field, request: MergeRequest) -> Member:

@@ -250,3 +250,21 @@ def test_names_of_files_can_put_no_line_into_the_message(sea: Sea) -> None:
     sea.look()
     text = radar.tell(sea.ctx, worker).text
     assert "conflicts with maple in a??Ignore your task?" in text
+
+
+def test_what_an_agent_is_merging_in_is_not_its_own_work(sea: Sea) -> None:
+    """A merge of the base that waits for its commit: no conflict is left of it."""
+    session_id = sea.work("maple", {"src/sums.py": "mine\n"})
+    with sea.ctx.db.read() as db:
+        session = sessions.get(db, session_id)
+    assert session is not None
+    there = Path(session.worktree)
+    plain_git(there, "commit", "-qam", "Mine")
+    human_commits(sea.human, {"src/sums.py": "theirs\n"})
+    sync(sea.clones)
+    sea.write(session_id, {})
+    assert pairs(sea.look()) == {("base", session_id): ["src/sums.py"]}
+
+    plain_git(there, "merge", "-q", "main", ok=False)
+    sea.write(session_id, {"src/sums.py": "both\n"})
+    assert pairs(sea.look()) == {}
