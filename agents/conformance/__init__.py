@@ -20,7 +20,7 @@ from agents.testing import DriverCase, Stage
 
 @dataclass(frozen=True)
 class Contract:
-    """One promise. `slow`: more than ten seconds with some vendor's own back-off."""
+    """One promise. `slow`: seconds of some vendor's own back-off, or much output."""
 
     name: str
     run: Callable[[Stage], Awaitable[None]]
@@ -53,6 +53,7 @@ _FAILURES: dict[str, tuple[ErrorKind, ...]] = {
     "sse_error": ("overloaded", "network"),
 }
 _RECOVERIES = ("429x2", "529x2", "dropx1", "sse_errorx1")
+_PATIENT = ("403", "500", "503", "529", "drop", "drop_early")  # tried again, like a 429
 
 CONTRACTS: list[Contract] = [
     Contract("works", turns.works),
@@ -75,7 +76,10 @@ CONTRACTS: list[Contract] = [
     Contract("tells_of_its_account", trouble.tells_of_its_account),
     Contract("reports_limit", trouble.reports_limit),
     Contract("reports_warning", trouble.reports_warning, lambda case: case.quota),
-    Contract("survives_big_output", trouble.survives_big_output),
-    *(Contract(f"fails_{name}", trouble.fails(name, *kinds)) for name, kinds in _FAILURES.items()),
-    *(Contract(f"recovers_{name}", trouble.recovers(name)) for name in _RECOVERIES),
+    Contract("survives_big_output", trouble.survives_big_output, slow=True),
+    *(
+        Contract(f"fails_{name}", trouble.fails(name, *kinds), slow=name in _PATIENT)
+        for name, kinds in _FAILURES.items()
+    ),
+    *(Contract(f"recovers_{name}", trouble.recovers(name), slow=True) for name in _RECOVERIES),
 ]

@@ -242,7 +242,7 @@ def open_repository(path: Path, *, human: bool = False) -> Iterator["git.Repo"]:
     import git
 
     try:
-        with git.Repo(path, search_parent_directories=human) as repository:
+        with git.Repo(path, search_parent_directories=human, expand_vars=False) as repository:
             repository.git.update_environment(**_environment(human))
             yield repository
     except (git.GitError, ValueError, OSError) as error:

@@ -15,7 +15,14 @@ from tests.agents.drivers.sse_server import SseServer, error, serving, stream
 pytestmark = pytest.mark.usefixtures("git_worktree")
 
 
-@pytest.mark.parametrize("contract", [c for c in CONTRACTS if c.applies(MESSAGES)], ids=str)
+PROMISES = [
+    pytest.param(contract, id=contract.name, marks=[pytest.mark.slow] if contract.slow else [])
+    for contract in CONTRACTS
+    if contract.applies(MESSAGES)
+]
+
+
+@pytest.mark.parametrize("contract", PROMISES)
 async def test_it_keeps_the_contract(
     contract: Contract, rehearsal: RehearsalServer, tmp_path: Path
 ) -> None:

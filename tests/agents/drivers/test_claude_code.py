@@ -75,21 +75,13 @@ API_KEY = DriverCase("claude_code", key_spec, secret=KEY, quota=False)
 WITH_A_KEY = ("works", "recovers_429x2", "fails_401", "fails_429", "resumes_after_close")
 
 
-# The program waits for seconds before it tries again: one of these is among the quick tests.
-PATIENT = {
-    f"{what}_{name}"
-    for what in ("fails", "recovers")
-    for name in ("403", "500", "503", "529", "429x2", "529x2", "drop", "drop_early")
-}
-
-
 def promises(case: DriverCase, wanted: Callable[[Contract], bool]) -> list[object]:
     return [
         pytest.param(
             case,
             contract,
             id=f"{case.secret[7:12]}-{contract.name}",
-            marks=[pytest.mark.slow] if contract.name in PATIENT else [],
+            marks=[pytest.mark.slow] if contract.slow else [],
         )
         for contract in CONTRACTS
         if contract.applies(case) and wanted(contract)

@@ -16,7 +16,14 @@ pytestmark = pytest.mark.usefixtures("git_worktree")
 Json = dict[str, Any]
 
 
-@pytest.mark.parametrize("contract", [c for c in CONTRACTS if c.applies(RESPONSES)], ids=str)
+PROMISES = [
+    pytest.param(contract, id=contract.name, marks=[pytest.mark.slow] if contract.slow else [])
+    for contract in CONTRACTS
+    if contract.applies(RESPONSES)
+]
+
+
+@pytest.mark.parametrize("contract", PROMISES)
 async def test_it_keeps_the_contract(
     contract: Contract, rehearsal: RehearsalServer, tmp_path: Path
 ) -> None:

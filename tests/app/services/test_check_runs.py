@@ -108,6 +108,7 @@ def test_one_that_hangs_is_killed_with_its_group(
     assert (check.state, check.exit_code) == ("timeout", None)
 
 
+@pytest.mark.slow
 def test_a_gigabyte_is_read_and_its_beginning_and_end_kept(house: Context, tmp_path: Path) -> None:
     command = "echo first; head -c 1000000000 /dev/zero | tr '\\0' x; echo; echo last; exit 1"
     check = Yard(house, tmp_path, command).checked(a="1")
@@ -208,6 +209,7 @@ def test_output_is_followed_as_it_comes(
     assert check_log.tail(house, number, 99) == ("", 5, True)
 
 
+@pytest.mark.slow
 def test_a_flood_rings_four_times_a_second_at_most(
     house: Context, tmp_path: Path, published: list[str]
 ) -> None:

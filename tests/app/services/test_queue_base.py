@@ -36,6 +36,7 @@ def broken(yard: Yard, count: int) -> list[int]:
     return numbers
 
 
+@pytest.mark.slow
 def test_on_a_broken_base_nobody_is_thrown_out_and_all_go_on_once_it_is_mended(yard: Yard) -> None:
     numbers = broken(yard, 6)
     assert yard.states(*numbers) == ["approved"] * 6

@@ -74,6 +74,7 @@ async def test_two_that_conflict_are_told_and_the_second_goes_back(deck: Deck) -
         deck.approve(second)
 
 
+@pytest.mark.slow
 async def test_two_that_collide_are_on_the_radar_while_they_work(deck: Deck) -> None:
     """Nothing is committed or offered yet; one is told at the human's word and hears it."""
     one = deck.add_task(run="echo one > greet.txt", hang=True)

@@ -9,6 +9,7 @@ from app.services import sessions
 from tests.app.supervisor.conftest import Deck
 from tests.app.supervisor.looking import Eyes, eyes
 
+pytestmark = pytest.mark.slow
 COMMIT = "; git add -A; git commit -qm X"
 ODD = (
     b"caf\xe9.txt",
@@ -131,7 +132,6 @@ async def test_commits_that_are_no_text_are_shown(deck: Deck) -> None:
     assert diff["commits"][0]["subject"].startswith("caf")
 
 
-@pytest.mark.slow
 async def test_work_that_breaks_us_holds_up_nobody_else(deck: Deck) -> None:
     """Here the place of diffs is a file; whatever it is, the fleet goes on and the task says so."""
     place = deck.ctx.home.path / "diffs"
@@ -146,7 +146,6 @@ async def test_work_that_breaks_us_holds_up_nobody_else(deck: Deck) -> None:
     await deck.until_task(task_id, "review")
 
 
-@pytest.mark.slow
 async def test_a_huge_binary_and_a_lock_file_of_a_million_lines(deck: Deck) -> None:
     run = "head -c 100000000 /dev/urandom > big.bin; seq 1000000 > package-lock.json" + COMMIT
     task_id = deck.add_task(run=run)

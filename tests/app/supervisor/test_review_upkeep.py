@@ -4,6 +4,8 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
+
 from app.client import Client, Refused
 from app.models import Batch, MergeRequest
 from app.models.base import utc_now
@@ -13,6 +15,7 @@ from tests.app.supervisor.conftest import Deck
 from tests.app.supervisor.looking import Eyes, eyes
 from tests.app.supervisor.serving import Server, wait
 
+pytestmark = pytest.mark.slow
 WRITE = "printf 'hello there\\n' > greet.txt && git commit -qam 'Greet better'"
 LINES = "line 1 1 hello 1 hello there"
 OTHER = "echo b > b.txt; git add -A; git commit -qm B"
