@@ -53,7 +53,7 @@ _FAILURES: dict[str, tuple[ErrorKind, ...]] = {
     "sse_error": ("overloaded", "network"),
 }
 _RECOVERIES = ("429x2", "529x2", "dropx1", "sse_errorx1")
-_PATIENT = ("403", "500", "503", "529", "drop", "drop_early")  # tried again, like a 429
+_PATIENT = ("403", "429", "500", "503", "529", "drop", "drop_early")  # tried again for a while
 
 CONTRACTS: list[Contract] = [
     Contract("works", turns.works),

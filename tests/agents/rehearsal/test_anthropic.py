@@ -155,6 +155,7 @@ def test_it_reports_an_error_inside_a_stream(client: Any) -> None:
     assert "Overloaded" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_limit_lifts_by_itself(rehearsal: RehearsalServer, client: Any) -> None:
     call = {"type": "tool_use", "id": "toolu_t0s0n0_x", "name": "write", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "toolu_t0s0n0_x", "content": "ok"}

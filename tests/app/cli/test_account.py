@@ -102,6 +102,7 @@ def test_accounts_from_the_terminal(shell: Shell, tmp_path: Path) -> None:
     assert [account["name"] for account in shell.json("list")] == ["work"]
 
 
+@pytest.mark.slow
 def test_a_probe_shows_who_it_is_and_how_full(shell: Shell, home: Home, tmp_path: Path) -> None:
     directory = tmp_path / "mine"
     directory.mkdir()

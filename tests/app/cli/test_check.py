@@ -56,6 +56,7 @@ def shell(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     server.kill()
 
 
+@pytest.mark.slow
 def test_a_check_is_followed_listed_and_run_again(yard: Yard, shell: Shell) -> None:
     check = yard.want(yard.request(yard.tree(bad="1")))
     number = str(check.id)
@@ -70,6 +71,7 @@ def test_a_check_is_followed_listed_and_run_again(yard: Yard, shell: Shell) -> N
     assert "ended already" in shell("check", "cancel", number, status=1)
 
 
+@pytest.mark.slow
 def test_a_merge_request_becomes_a_pull_request(yard: Yard, shell: Shell) -> None:
     request = yard.request(yard.tree(a="1"))
     number = str(request.id)

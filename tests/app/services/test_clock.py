@@ -391,6 +391,7 @@ def test_a_year_asleep_is_counted_as_far_as_it_is_kept(ctx: Context, maple: int)
     assert found == {"idle": clock.KEEP // MS}
 
 
+@pytest.mark.slow
 def test_fifty_agents_are_looked_at_and_drawn_in_milliseconds(ctx: Context) -> None:
     repo, login = factories.repository(ctx), factories.account(ctx)
     for n in range(50):

@@ -59,6 +59,7 @@ def kill_the_server_in_mid_stream(deck: Deck, server: Server, kills: int) -> Non
         assert assert_exactly_once(deck, session) > 160
 
 
+@pytest.mark.slow
 def test_a_killed_server_loses_no_event(fleet: Deck, server: Server) -> None:
     kill_the_server_in_mid_stream(fleet, server, kills=1)
 

@@ -91,6 +91,7 @@ async def test_an_idle_agent_moves_at_once(deck: Deck, other: str) -> None:
     assert row.settled_at is not None
 
 
+@pytest.mark.slow
 async def test_work_goes_on_elsewhere_in_the_same_worktree(deck: Deck, other: str) -> None:
     task_id = await working(deck, hang=True)
     moved = await move(deck, other, now=True)
@@ -105,6 +106,7 @@ async def test_work_goes_on_elsewhere_in_the_same_worktree(deck: Deck, other: st
     assert "Interrupted" not in deck.task(task_id).state_reason
 
 
+@pytest.mark.slow
 async def test_a_move_waits_for_the_turn_to_end(deck: Deck, other: str) -> None:
     task_id = await working(deck, rate=20, seconds=2)
     before = moves.preview(deck.ctx, agent="maple", account=other)
@@ -175,6 +177,7 @@ async def test_a_parked_task_goes_on_at_once(deck: Deck, other: str) -> None:
     assert paid == [1, 2]
 
 
+@pytest.mark.slow
 async def test_there_and_back(deck: Deck, other: str) -> None:
     task_id = await working(deck, hang=True)
     await move(deck, other, now=True)

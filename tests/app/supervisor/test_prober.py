@@ -65,6 +65,7 @@ async def test_a_new_account_is_asked_by_itself(login: Login, deck: Deck) -> Non
     assert deck.ctx.home.path.joinpath("prober").is_dir()
 
 
+@pytest.mark.slow
 async def test_a_login_is_noticed_when_it_happens(login: Login, deck: Deck) -> None:
     login.says(logged_in=False, problem="Log in with: letmein")
     probing.ask(deck.ctx, login.id)
