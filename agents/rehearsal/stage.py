@@ -77,6 +77,9 @@ class Stage:
         await asyncio.sleep(step.wait_seconds)
         if not conversation.stream:
             await asyncio.sleep(played.seconds())
+        if await request.is_disconnected():  # it gave up waiting: nobody is told what it cost
+            return Response()
+        if not conversation.stream:
             bill.tell("whole")
             return JSONResponse(wire.message(played, conversation.model), headers=headers)
         frames = list(wire.frames(played, conversation.model))

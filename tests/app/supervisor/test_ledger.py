@@ -62,6 +62,7 @@ say = "Weathered."
 """,
     "steering": """title = "Takes its time, so that a message lands while it works"
 match = ["Listen while you work"]
+tokens_per_second = 40  # Codex drops the answer under way when it is steered: slow enough to be cut
 [[turns]]
 [[turns.steps]]
 say = "Step one."
