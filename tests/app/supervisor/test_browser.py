@@ -70,7 +70,7 @@ def claude(fleet: Deck, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_from_a_new_task_to_a_file_on_the_base(fleet: Deck, claude: str, page: Page) -> None:
     page.goto(f"{_base(page)}/tasks")
     page.get_by_label("What should be done").fill("Say hello in a file")
-    page.locator("select[name=agent]").select_option(claude)
+    page.locator(f"input[name=agent][value={claude}]").check()
     page.get_by_role("button", name="Add to the backlog").click()
 
     page.goto(f"{_base(page)}/agents/{claude}")

@@ -60,15 +60,15 @@ usage = { input_tokens = 3, cache_write_tokens = 0, cache_read_tokens = 9001 }
 [[turns.steps]]
 say = "Weathered."
 """,
-    "steering": """title = "Takes its time, so that a message lands while it works"
+    # The message lands while the tool runs. In the middle of a call it would make Codex drop the
+    # answer under way, which the server has told and Codex never counts.
+    "steering": """title = "Its tool takes its time, so that a message lands while it works"
 match = ["Listen while you work"]
-tokens_per_second = 40  # Codex drops the answer under way when it is steered: slow enough to be cut
 [[turns]]
 [[turns.steps]]
 say = "Step one."
-calls = [{ tool = "bash", command = "echo one" }]
+calls = [{ tool = "bash", command = "sleep 3; echo one" }]
 [[turns.steps]]
-wait_seconds = 1.5
 say = "Step two."
 calls = [{ tool = "bash", command = "echo two" }]
 [[turns.steps]]
