@@ -14,7 +14,6 @@ from app.git.clones import Clones
 from app.git.merging import commit_tree
 from app.git.repositories import QUARTERDECK
 from app.git.run import require_oid, run_git
-from app.git.tree import remove_tree
 
 _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n[gc]\n\tauto = 0\n"
 
@@ -66,8 +65,3 @@ def _copy_commit(clones: Clones, commit: str, git_dir: Path) -> None:
         )
         pack.seek(0)
         run_git(["index-pack", "--stdin"], git_dir=git_dir, stdin=pack, timeout_seconds=600)
-
-
-def destroy(destination: Path) -> None:
-    """Delete such a folder with whatever a check left in it; nothing happens if it is gone."""
-    remove_tree(destination)

@@ -6,10 +6,11 @@ import pytest
 
 from app.errors import GitError
 from app.git.clones import Clones
-from app.git.disposable import destroy, materialise
+from app.git.disposable import materialise
 from app.git.gate import fetch_branch
 from app.git.merging import tree_of
 from app.git.snapshots import Worktree
+from app.git.tree import remove_tree
 from tests.app.git.shell import agent_commits, plain_git, write
 
 
@@ -29,9 +30,9 @@ def test_it_writes_a_commit_with_a_git_of_its_own(
     plain_git(place, "commit", "-qm", "a check may commit")
     plain_git(place, "fsck")
     (place / "a b").chmod(0o500)
-    destroy(place)
+    remove_tree(place)
     assert not place.exists()
-    destroy(place)
+    remove_tree(place)
 
 
 def test_it_wraps_a_tree(clones: Clones, base: str, tmp_path: Path) -> None:
